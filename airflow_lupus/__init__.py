@@ -1,0 +1,58 @@
+"""Metric monitoring and anomaly detection for data and ML products, inside Apache Airflow.
+
+Names are imported when they are first used: Airflow imports this package in every one of its processes.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from airflow_lupus.notifications.slack import SlackNotifier
+    from airflow_lupus.operators.collect import MetricCollectOperator
+    from airflow_lupus.operators.detect import AnomalyDetectOperator
+    from airflow_lupus.operators.monitor import MonitorOperator
+    from airflow_lupus.sensors.data_missing import DataMissingSensor
+    from airflow_lupus.sources import Files, Query, Table
+    from airflow_lupus.specs import ColumnMetrics, TableMetrics
+
+_WHERE = {
+    "AnomalyDetectOperator": "airflow_lupus.operators.detect",
+    "ColumnMetrics": "airflow_lupus.specs",
+    "DataMissingSensor": "airflow_lupus.sensors.data_missing",
+    "Files": "airflow_lupus.sources",
+    "MetricCollectOperator": "airflow_lupus.operators.collect",
+    "MonitorOperator": "airflow_lupus.operators.monitor",
+    "Query": "airflow_lupus.sources",
+    "SlackNotifier": "airflow_lupus.notifications.slack",
+    "Table": "airflow_lupus.sources",
+    "TableMetrics": "airflow_lupus.specs",
+}
+
+__all__ = [
+    "AnomalyDetectOperator",
+    "ColumnMetrics",
+    "DataMissingSensor",
+    "Files",
+    "MetricCollectOperator",
+    "MonitorOperator",
+    "Query",
+    "SlackNotifier",
+    "Table",
+    "TableMetrics",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(import_module(_WHERE[name]), name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,178 @@
+"""What to measure, checked as far as it can be without looking at data: wrong names fail when the DAG is parsed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_lupus.exceptions import SpecError, did_you_mean
+from airflow_lupus.metrics import for_type, metric_named
+from airflow_lupus.metrics.base import BOOLEAN, NUMBER, TEXT
+from airflow_lupus.model import ANY_COLUMN, Grain, zone
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_lupus.metrics import Metric
+
+RESERVED = {"dataset", "column", "column_name", "metric", "value", "period", "period_start", "period_end", "level", "ts"}
+"""Names that our own tables and frames use, and that a group column would collide with."""
+
+DEFAULTS_BY_TYPE = {
+    NUMBER: ("null_ratio", "avg", "p50", "p95"),
+    TEXT: ("null_ratio", "unique"),
+    BOOLEAN: ("null_ratio", "avg"),
+}
+"""What is measured of a column of each type where the user names nothing; of other types only `null_ratio`."""
+
+
+@dataclass(frozen=True)
+class ColumnMetrics:
+    """Metrics of columns: `ColumnMetrics({"dep_delay": ["avg", "p95"]})`, what `column_metrics=` is short for."""
+
+    metrics: Mapping[str, Sequence[str]]
+
+    def __post_init__(self) -> None:
+        for column, names in self.metrics.items():
+            if isinstance(names, str):
+                msg = f"column_metrics[{column!r}] must be a list of metrics, not the text {names!r}"
+                raise SpecError(msg)
+            if not names:
+                msg = f"column_metrics[{column!r}] names no metric"
+                raise SpecError(msg)
+            for name in names:
+                _named(name, f"column_metrics[{column!r}]")
+
+    def pairs(self) -> list[tuple[str, Metric]]:
+        return [(column, metric_named(name)) for column, names in self.metrics.items() for name in dict.fromkeys(names)]
+
+
+@dataclass(frozen=True)
+class TableMetrics:
+    """Metrics of the whole table: `TableMetrics(["row_count"])`."""
+
+    metrics: Sequence[str]
+
+    def __post_init__(self) -> None:
+        for name in self.metrics:
+            _named(name, "TableMetrics", table=True)
+
+    def pairs(self) -> list[tuple[str, Metric]]:
+        return [(ANY_COLUMN, metric_named(name, table=True)) for name in dict.fromkeys(self.metrics)]
+
+
+MetricSet = ColumnMetrics | TableMetrics
+
+
+def _named(name: str, where: str, *, table: bool = False) -> None:
+    try:
+        metric_named(name, table=table)
+    except SpecError as error:
+        msg = f"{where}: {error}"
+        raise SpecError(msg) from None
+
+
+@dataclass(frozen=True)
+class MeasureSpec:
+    """Everything that decides what a collect task measures of a source.
+
+    :param dataset: the name under which the measured table is known.
+    :param grain: unit and time zone of its periods.
+    :param metric_sets: what to measure; empty: a default by column type.
+    :param time_column: the column that says to which period a row belongs.
+    :param time_column_timezone: the zone in which the time column's values without one are to be read.
+    :param group_columns: one series for each combination of their values …
+    :param totals: … and one over all rows.
+    :param where: an SQL condition on rows, in the dialect of where the data is read (DuckDB's for files).
+    :param per_entity: overrides, per column, whether `count` is counted per value.
+    :param units: the unit of a column's values, shown with its metrics ("minutes").
+    :param max_groups: more groups or entities than this in one period are taken for a mistake.
+    """
+
+    dataset: str
+    grain: Grain
+    metric_sets: tuple[MetricSet, ...] = ()
+    time_column: str | None = None
+    time_column_timezone: str = "UTC"
+    group_columns: tuple[str, ...] = ()
+    totals: bool = True
+    where: str | None = None
+    per_entity: Mapping[str, bool] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    max_groups: int = 10_000
+
+    def __post_init__(self) -> None:
+        zone(self.time_column_timezone)
+        seen: set[str] = set()
+        for name in self.group_columns:
+            if name in RESERVED:
+                msg = f"group_columns: {name!r} is a name of our own tables; rename the column in the source, for example with a Query"
+                raise SpecError(msg)
+            if name in seen:
+                msg = f"group_columns: {name!r} stands twice"
+                raise SpecError(msg)
+            seen.add(name)
+        if not self.group_columns and not self.totals:
+            msg = "totals=False without group_columns measures nothing"
+            raise SpecError(msg)
+        for what, names in (("per_entity", self.per_entity), ("units", self.units)):
+            for name in names:
+                if self.metric_sets and name not in self.measured_columns:
+                    msg = f"{what}: column {name!r} is not measured: {did_you_mean(name, self.measured_columns)}"
+                    raise SpecError(msg)
+
+    @property
+    def measured_columns(self) -> list[str]:
+        """The columns that metrics are taken of, each once, without the table's `*`."""
+        return list(dict.fromkeys(column for column, _ in self._written_pairs() if column != ANY_COLUMN))
+
+    @property
+    def needed_columns(self) -> list[str]:
+        """All columns that must be read."""
+        time = [self.time_column] if self.time_column else []
+        return list(dict.fromkeys([*time, *self.group_columns, *self.measured_columns]))
+
+    def _written_pairs(self) -> list[tuple[str, Metric]]:
+        pairs = [pair for metric_set in self.metric_sets for pair in metric_set.pairs()]
+        return list({(column, metric.name): (column, metric) for column, metric in pairs}.values())
+
+    def with_defaults(self, types: Mapping[str, str]) -> MeasureSpec:
+        """This spec, or where it names no metric one with the defaults for these columns."""
+        if self.metric_sets:
+            return self
+        skipped = {self.time_column, *self.group_columns}
+        columns = {name: DEFAULTS_BY_TYPE.get(type_, ("null_ratio",)) for name, type_ in types.items() if name not in skipped}
+        return MeasureSpec(**{**self.__dict__, "metric_sets": (TableMetrics(["row_count"]), ColumnMetrics(columns))})
+
+    def pairs(self, types: Mapping[str, str]) -> list[tuple[str, Metric]]:
+        """Column and metric of everything to measure, for a source whose columns have these types.
+
+        Raises `SpecError` for a column that the source does not have, or a metric that its type cannot have.
+        """
+        for where, names in (
+            ("time_column", [self.time_column] if self.time_column else []),
+            ("group_columns", self.group_columns),
+            ("column_metrics", self.measured_columns),
+        ):
+            for name in names:
+                if name not in types:
+                    msg = f"{where}: dataset {self.dataset!r} has no column {name!r}: {did_you_mean(name, types)}"
+                    raise SpecError(msg)
+        pairs = [
+            (column, metric if metric.table else for_type(metric, column, types[column], self.per_entity.get(column)))
+            for column, metric in self._written_pairs()
+        ]
+        for column, metric in pairs:
+            if metric.per_entity and column in self.group_columns:
+                msg = f"column_metrics[{column!r}]: a count per {column} is what grouping by {column} and TableMetrics(['row_count']) gives"
+                raise SpecError(msg)
+        return pairs
+
+    def definition(self) -> dict[str, Any]:
+        """What of the spec decides the meaning of a series beyond its identity: a change restarts the baseline."""
+        return {
+            "time_column": self.time_column,
+            "time_column_timezone": self.time_column_timezone,
+            "where": self.where,
+            "per_entity": dict(self.per_entity),
+        }
