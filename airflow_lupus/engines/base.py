@@ -1,0 +1,86 @@
+"""What an engine is given and what it answers: a relation of rows, and per group the primitives that metrics ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from airflow_lupus.metrics import Primitive
+    from airflow_lupus.model import DimensionValue, Period
+    from airflow_lupus.specs import MeasureSpec
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One readable file, and the period that its path names, if it does."""
+
+    path: str
+    period: Period | None = None
+
+
+@dataclass
+class FileSet:
+    """Files of one format, checked to be readable when they were opened."""
+
+    files: list[SourceFile]
+    format: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    filesystem: Any = None
+    """An fsspec filesystem for paths with a protocol; None: local paths."""
+
+
+@dataclass
+class Batches:
+    """Rows that come in Arrow batches from somewhere else, already filtered to the periods and columns asked for."""
+
+    types: Mapping[str, str]
+    """Every column of the source with its type, as metrics tell them apart."""
+    read: Callable[[Sequence[str]], Iterator[pa.Table]]
+    """The rows, with these columns."""
+    filtered: bool = True
+    """`where` was applied by the source."""
+
+
+Relation = FileSet | Batches
+
+
+@dataclass(frozen=True)
+class Group:
+    """The primitives of one group of rows in one period; `dimensions` is None for the total over all groups."""
+
+    period: Period
+    dimensions: Mapping[str, DimensionValue] | None
+    rows: int
+    state: Mapping[str, Mapping[Primitive, Any]]
+    """Column → primitive → value; the table's own primitives are under `*`."""
+
+
+@dataclass
+class Scan:
+    """What one scan came to."""
+
+    groups: list[Group]
+    rows_read: int
+    rows_outside: int = 0
+    """Rows read that belong to none of the periods asked for."""
+    failed_files: Mapping[str, str] = field(default_factory=dict)
+    """Files that turned out to be unreadable half-way, with the reason; the groups hold nothing of them."""
+
+
+class Engine(Protocol):
+    """Aggregates a relation. Engines know the primitives and nothing of metrics."""
+
+    name: str
+
+    def types(self, relation: Relation) -> dict[str, str]:
+        """The relation's columns and their types, without reading rows."""
+        ...
+
+    def scan(self, relation: Relation, spec: MeasureSpec, needs: Mapping[str, set[Primitive]], periods: Sequence[Period]) -> Scan:
+        """The primitives of every group and, if the spec wants totals, of all rows, for each period that has rows: in one scan."""
+        ...

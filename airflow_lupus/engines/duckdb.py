@@ -1,0 +1,361 @@
+"""The embedded engine: every primitive of every group, and the totals, in one DuckDB query over one scan."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from airflow_lupus.engines.base import Batches, FileSet, Group, Scan
+from airflow_lupus.exceptions import DataMissing, LimitExceeded, SourceError, SpecError
+from airflow_lupus.metrics.base import BOOLEAN, ENTITIES, LIST, NUMBER, OTHER, ROWS, TEXT, TIME
+from airflow_lupus.model import ANY_COLUMN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from airflow_lupus.engines.base import Relation
+    from airflow_lupus.metrics import Primitive
+    from airflow_lupus.model import DimensionValue, Period
+    from airflow_lupus.specs import MeasureSpec
+
+READERS = {"parquet": "read_parquet", "csv": "read_csv"}
+
+# Per primitive, over {raw} (the column as it is) and {value} (NaN made NULL, numbers as wide as sums need them).
+AGGREGATES = {
+    "rows": "count(*)",
+    "present": "count({raw})",
+    "valid": "count({value})",
+    "sum": "fsum({value})",
+    "min": "min({value})",
+    "max": "max({value})",
+    # stddev_samp raises on infinities instead of answering NaN.
+    "std": "CASE WHEN bool_or(isinf({value})) THEN 'nan'::DOUBLE ELSE stddev_samp({value}) FILTER (isfinite({value})) END",
+    "distinct": "count(DISTINCT {distinct})",
+    "entities": "histogram({distinct})",
+    "quantile": "quantile_cont({value}, {argument!r}::DOUBLE)",
+}
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A relation as DuckDB sees it: what to select from, and each column's DuckDB type."""
+
+    sql: str
+    types: Mapping[str, str]
+
+
+class DuckDBEngine:
+    """DuckDB within limits: its own default is the whole machine, which a task shares with others.
+
+    :param memory_limit: as DuckDB writes it ("2GB"); beyond it, aggregates spill to a temporary folder.
+    :param threads: how many cores to use.
+    """
+
+    name = "duckdb"
+
+    def __init__(self, memory_limit: str = "2GB", threads: int = 2) -> None:
+        self.memory_limit = memory_limit
+        self.threads = threads
+
+    def types(self, relation: Relation) -> dict[str, str]:
+        if isinstance(relation, Batches):
+            return dict(relation.types)
+        with self._connection(relation) as connection:
+            return {name: column_type(type_) for name, type_ in _read(connection, relation).types.items()}
+
+    def scan(self, relation: Relation, spec: MeasureSpec, needs: Mapping[str, set[Primitive]], periods: Sequence[Period]) -> Scan:
+        with self._connection(relation) as connection:
+            if isinstance(relation, Batches):
+                return self._scan(connection, _spool(connection, relation, spec), relation, spec, needs, periods)
+            try:
+                return self._scan(connection, _read(connection, relation), relation, spec, needs, periods)
+            except duckdb.OutOfMemoryException as error:
+                msg = f"DuckDB needs more than memory_limit={self.memory_limit!r}; raise [lupus] duckdb_memory_limit or measure fewer periods at once"
+                raise LimitExceeded(msg) from error
+            except (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException) as error:
+                broken = self._broken_files(connection, relation, spec)
+                if not broken:
+                    msg = f"DuckDB could not read {relation.files[0].path!r}: {error}"
+                    raise SourceError(msg) from error
+        whole = [file for file in relation.files if file.path not in broken]
+        if not whole:
+            return Scan([], 0, failed_files=broken)
+        kept = FileSet(whole, relation.format, relation.options, relation.filesystem)
+        scan = self.scan(kept, spec, needs, periods)
+        scan.failed_files = {**broken, **scan.failed_files}
+        return scan
+
+    @contextmanager
+    def _connection(self, relation: Relation) -> Iterator[duckdb.DuckDBPyConnection]:
+        with tempfile.TemporaryDirectory(prefix="lupus-duckdb-") as folder:
+            config = {"memory_limit": self.memory_limit, "threads": str(self.threads), "temp_directory": folder}
+            connection = duckdb.connect(":memory:", config=config)
+            try:
+                connection.execute("SET TimeZone = 'UTC'")
+                connection.execute("SET enable_progress_bar = false")
+                if isinstance(relation, FileSet) and relation.filesystem is not None:
+                    connection.register_filesystem(relation.filesystem)
+                yield connection
+            finally:
+                connection.close()
+
+    def _scan(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: _Table,
+        relation: Relation,
+        spec: MeasureSpec,
+        needs: Mapping[str, set[Primitive]],
+        periods: Sequence[Period],
+    ) -> Scan:
+        source, parameters = _with_period(connection, table, relation, spec, periods)
+        columns = sorted(column for column in needs if column != ANY_COLUMN)
+        selected = [f"{quote(name)} AS g{i}" for i, name in enumerate(spec.group_columns)]
+        for i, name in enumerate(columns):
+            selected += [
+                f"{quote(name)} AS r{i}",
+                f"{_value(name, table.types[name])} AS v{i}",
+                f"{_distinct(name, table.types[name])} AS d{i}",
+            ]
+        wanted: list[tuple[str, Primitive]] = [(ANY_COLUMN, ROWS)]
+        wanted += [(column, primitive) for column in columns for primitive in sorted(needs[column], key=repr) if primitive != ROWS]
+        aggregates = [
+            AGGREGATES[primitive.name].format(
+                raw=f"r{columns.index(column)}" if column != ANY_COLUMN else "",
+                value=f"v{columns.index(column)}" if column != ANY_COLUMN else "",
+                distinct=f"d{columns.index(column)}" if column != ANY_COLUMN else "",
+                argument=primitive.argument,
+            )
+            for column, primitive in wanted
+        ]
+        groups = [f"g{i}" for i in range(len(spec.group_columns))]
+        sets = ([f"(__period, {', '.join(groups)})"] if groups else []) + (["(__period)"] if spec.totals or not groups else [])
+        is_total = f"GROUPING({groups[0]})" if groups and spec.totals else "0" if groups else "1"
+        where = f"WHERE ({spec.where})" if spec.where and not (isinstance(relation, Batches) and relation.filtered) else ""
+        sql = (
+            f"WITH source AS (SELECT {', '.join(['__period', *selected])} FROM (SELECT * FROM {source} {where})) "
+            f"SELECT __period, {is_total}, {', '.join(groups + aggregates)} FROM source GROUP BY GROUPING SETS ({', '.join(sets)})"
+        )
+        try:
+            rows = connection.execute(sql, parameters).fetchmany((spec.max_groups + 1) * len(periods) + len(periods))
+        except (duckdb.BinderException, duckdb.ParserException) as error:
+            msg = f"where={spec.where!r} is not a condition on the rows of dataset {spec.dataset!r}: {_first_line(error)}"
+            raise (SpecError(msg) if spec.where else SourceError(str(error))) from error
+        return _scanned(rows, spec, wanted, periods)
+
+    def _broken_files(self, connection: duckdb.DuckDBPyConnection, relation: FileSet, spec: MeasureSpec) -> dict[str, str]:
+        """Which files cannot be read to their end, found by reading each alone."""
+        broken = {}
+        columns = ", ".join(f"count({quote(name)})" for name in spec.needed_columns) or "count(*)"
+        for file in relation.files:
+            try:
+                one = FileSet([file], relation.format, relation.options, relation.filesystem)
+                connection.execute(f"SELECT {columns} FROM {_call(one)}").fetchall()
+            except duckdb.Error as error:
+                broken[file.path] = _first_line(error)
+        return broken
+
+
+def quote(identifier: str) -> str:
+    """An identifier that SQL takes for nothing else.
+
+    >>> quote('a"b')
+    '"a""b"'
+    """
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def literal(value: Any) -> str:
+    """A literal of DuckDB's SQL for options of its table functions, which take no bound parameters."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{literal(str(k))}: {literal(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(literal(item) for item in value) + "]"
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def column_type(duckdb_type: str) -> str:
+    """The type of a column as metrics tell them apart.
+
+    >>> column_type("DECIMAL(18,3)"), column_type("VARCHAR[]"), column_type("TIMESTAMP WITH TIME ZONE")
+    ('number', 'list', 'time')
+    """
+    if duckdb_type.endswith("]"):
+        return LIST
+    base = duckdb_type.split("(", maxsplit=1)[0].upper()
+    if base in {"VARCHAR", "ENUM", "UUID"}:
+        return TEXT
+    if base == "BOOLEAN":
+        return BOOLEAN
+    if base in {"DECIMAL", "FLOAT", "DOUBLE"} or base.endswith("INT") or base == "INTEGER" or base == "UINTEGER":
+        return NUMBER
+    return TIME if base.startswith("TIME") or base == "DATE" else OTHER
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
+
+
+def _call(files: FileSet) -> str:
+    options = "".join(f", {name}={literal(value)}" for name, value in files.options.items())
+    if len(files.files) > 1:
+        options += ", union_by_name=true"  # columns by name, and of the type that holds every file's
+    return f"{READERS[files.format]}({literal([file.path for file in files.files])}, filename='__file'{options})"
+
+
+def _read(connection: duckdb.DuckDBPyConnection, files: FileSet) -> _Table:
+    call = _call(files)
+    try:
+        described = connection.execute(f"DESCRIBE SELECT * EXCLUDE (__file) FROM {call}").fetchall()
+    except duckdb.Error as error:
+        msg = f"{files.files[0].path!r} cannot be read: {_first_line(error)}"
+        raise DataMissing(msg) from error
+    return _Table(call, {row[0]: row[1] for row in described})
+
+
+def _spool(connection: duckdb.DuckDBPyConnection, relation: Batches, spec: MeasureSpec) -> _Table:
+    """The batches in a temporary table, which DuckDB keeps within its memory limit."""
+    types: dict[str, str] = {}
+    for batch in relation.read(spec.needed_columns):
+        connection.register("batch", batch)
+        if types:
+            connection.execute("INSERT INTO spool SELECT * FROM batch")
+        else:
+            connection.execute("CREATE TEMP TABLE spool AS SELECT * FROM batch")
+            types = {row[0]: row[1] for row in connection.execute("DESCRIBE spool").fetchall()}
+        connection.unregister("batch")
+    return _Table("spool", types)
+
+
+def _value(name: str, duckdb_type: str) -> str:
+    """The column as doubles for statistics, NaN made NULL; columns that are no numbers as they are."""
+    kind, column = column_type(duckdb_type), quote(name)
+    if kind not in {NUMBER, BOOLEAN}:
+        return column
+    if duckdb_type in {"DOUBLE", "FLOAT"}:
+        return f"CASE WHEN isnan({column}) THEN NULL ELSE {column}::DOUBLE END"
+    return f"{column}::DOUBLE"
+
+
+def _distinct(name: str, duckdb_type: str) -> str:
+    """The column as values to tell apart: NaN is not one."""
+    column = quote(name)
+    return f"CASE WHEN isnan({column}) THEN NULL ELSE {column} END" if duckdb_type in {"DOUBLE", "FLOAT"} else column
+
+
+def _with_period(
+    connection: duckdb.DuckDBPyConnection, table: _Table, relation: Relation, spec: MeasureSpec, periods: Sequence[Period]
+) -> tuple[str, list[Any]]:
+    """A subquery of the relation's rows with `__period`, the index of the row's period; rows of no period are dropped."""
+    by_file = isinstance(relation, FileSet) and any(file.period is not None for file in relation.files)
+    joins, condition, parameters = "", "true", []
+    if by_file and isinstance(relation, FileSet):
+        index = {period: i for i, period in enumerate(periods)}
+        named = [(file.path, index[file.period]) for file in relation.files if file.period in index]
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE files AS SELECT unnest(?::VARCHAR[]) AS file, unnest(?::INTEGER[]) AS period",
+            [[path for path, _ in named], [i for _, i in named]],
+        )
+        joins = "JOIN files ON files.file = t.__file"
+    if spec.time_column is None:
+        if by_file:
+            return f"(SELECT t.*, files.period AS __period FROM {table.sql} t {joins})", parameters
+        if len(periods) > 1:
+            msg = f"dataset {spec.dataset!r}: {len(periods)} periods at once need a time_column, or {{period}} in the path"
+            raise SpecError(msg)
+        return f"(SELECT t.*, 0 AS __period FROM {table.sql} t)", parameters
+    column, cast, starts, ends = _bounds(spec, table.types[spec.time_column], periods)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE periods AS SELECT generate_subscripts(starts, 1) - 1 AS i, unnest(starts)::{cast} AS lo, "
+        f"unnest(ends)::{cast} AS hi FROM (SELECT ?::TIMESTAMP[] AS starts, ?::TIMESTAMP[] AS ends)",
+        [starts, ends],
+    )
+    parameters = [starts[0], ends[-1]]
+    condition = f"{column} >= ?::TIMESTAMP::{cast} AND {column} < ?::TIMESTAMP::{cast}"  # lets Parquet skip row groups
+    if by_file:
+        # A row counts for a period only out of that period's own file, so that one run over many days equals a run a day.
+        joins += f" JOIN periods ON periods.i = files.period AND {column} >= periods.lo AND {column} < periods.hi"
+    else:
+        joins += f" ASOF JOIN periods ON {column} >= periods.lo"
+        condition += f" AND {column} < periods.hi"
+    return f"(SELECT t.*, periods.i AS __period FROM {table.sql} t {joins} WHERE {condition})", parameters
+
+
+def _bounds(spec: MeasureSpec, duckdb_type: str, periods: Sequence[Period]) -> tuple[str, str, list[datetime], list[datetime]]:
+    """The time column as SQL, the type to compare it in, and the periods' bounds in that type's terms."""
+    column = f"t.{quote(str(spec.time_column))}"
+    starts, ends = [period.start for period in periods], [period.end for period in periods]
+    if duckdb_type == "TIMESTAMP WITH TIME ZONE":
+        return column, "TIMESTAMPTZ", [_naive(at, "UTC") for at in starts], [_naive(at, "UTC") for at in ends]
+    if duckdb_type == "DATE":
+        if spec.grain.unit == "hour":
+            msg = f"time_column {spec.time_column!r} is a date: it cannot be cut into hours"
+            raise SpecError(msg)
+        local = spec.grain.timezone
+        return column, "DATE", [_naive(at, local) for at in starts], [_naive(at, local) for at in ends]
+    local = spec.time_column_timezone
+    if duckdb_type.startswith("TIMESTAMP"):
+        return column, "TIMESTAMP", [_naive(at, local) for at in starts], [_naive(at, local) for at in ends]
+    msg = f"time_column {spec.time_column!r} is of type {duckdb_type}, not a time"
+    raise SpecError(msg)
+
+
+def _naive(instant: datetime, timezone: str) -> datetime:
+    return instant.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
+
+
+def _scanned(rows: list[Any], spec: MeasureSpec, wanted: list[tuple[str, Primitive]], periods: Sequence[Period]) -> Scan:
+    groups: list[Group] = []
+    leaves: dict[int, int] = {}
+    width = 2 + len(spec.group_columns)
+    read = 0
+    for row in rows:
+        index, is_total = row[0], bool(row[1])
+        state: dict[str, dict[Primitive, Any]] = {}
+        for (column, primitive), value in zip(wanted, row[width:], strict=True):
+            if primitive == ENTITIES:
+                value = _entities(value, column, spec)  # noqa: PLW2901  the one primitive that is not a number
+            state.setdefault(column, {})[primitive] = value
+        count = row[width]
+        for column in state:
+            state[column][ROWS] = count
+        dims = None if is_total else dict(zip(spec.group_columns, map(_dimension, row[2:width]), strict=True))
+        if dims is not None:
+            leaves[index] = leaves.get(index, 0) + 1
+            if leaves[index] > spec.max_groups:
+                msg = (
+                    f"group_columns={list(spec.group_columns)} has more than max_groups={spec.max_groups:,} groups in one {spec.grain.unit}; "
+                    "group by fewer or coarser columns, or raise max_groups"
+                )
+                raise LimitExceeded(msg)
+        if is_total or not spec.totals:
+            read += count
+        groups.append(Group(periods[index], dims, count, state))
+    return Scan(groups, read)
+
+
+def _entities(counts: Mapping[Any, int] | None, column: str, spec: MeasureSpec) -> dict[DimensionValue, int]:
+    found = {_dimension(value): count for value, count in (counts or {}).items()}
+    if len(found) > spec.max_groups:
+        msg = f"column {column!r} has more than max_groups={spec.max_groups:,} values in one {spec.grain.unit}: count per entity is not for it"
+        raise LimitExceeded(msg)
+    return found
+
+
+def _dimension(value: Any) -> DimensionValue:
+    """A group's value as a dimension: text, numbers and booleans as they are, anything else as its text."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float) and value == value and abs(value) != float("inf"):  # noqa: PLR0124  NaN is not itself
+        return value
+    return value.isoformat() if isinstance(value, datetime) else str(value)
