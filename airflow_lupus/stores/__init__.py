@@ -1,0 +1,1 @@
+"""Where metrics are kept: any database that SQLAlchemy speaks to."""

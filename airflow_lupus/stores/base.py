@@ -1,0 +1,177 @@
+"""What a store does: the one interface between pipeline and page on one side and a database on the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    import numpy as np
+
+    from airflow_lupus.model import Grain, Measurement, PeriodRecord, SeriesInfo, TaskRef
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """A dataset as a collect task declares it."""
+
+    name: str
+    grain: Grain
+    shared: bool = False
+    owner: str | None = None
+    runbook: str | None = None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a collect task's spec covers: for these, what it does not find any more is retracted."""
+
+    pairs: Collection[tuple[str, str]]
+    """(column, metric)"""
+    dimension_names: Collection[tuple[str, ...]]
+    """What its series are grouped by, entity columns included; `()` for totals."""
+    group_columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a save changed."""
+
+    added: int = 0
+    updated: int = 0
+    retracted: int = 0
+    unchanged: int = 0
+    redefined: int = 0
+    """Series whose definition changed, so that their baseline restarts."""
+
+    @property
+    def changed(self) -> int:
+        return self.added + self.updated + self.retracted
+
+
+@dataclass(frozen=True)
+class StoredSeries:
+    id: int
+    info: SeriesInfo
+    definition_id: int
+
+
+@dataclass(frozen=True)
+class SlotKey:
+    """One detector in one detect task; its name stays the same while its parameters change."""
+
+    name: str
+    detector: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass
+class JudgingState:
+    """What a detect task starts from, read in one consistent state of the store."""
+
+    dataset: str
+    grain: Grain
+    revision: int
+    series: list[StoredSeries]
+    watermarks: Mapping[str, int]
+    """Slot name → the dataset's revision up to which it has judged."""
+    changed: Mapping[str, Mapping[int, int]]
+    """Slot name → series id → start of the earliest point that came, changed or went since."""
+    target: tuple[int, int] | None
+    """What this run's collect tasks measured: start of the first period, end of the last."""
+    newest: int | None
+    """Start of the dataset's newest measured period."""
+    owner: str | None = None
+    runbook: str | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """Points of many series as columns, ordered by series and start."""
+
+    series_id: np.ndarray
+    start: np.ndarray
+    value: np.ndarray
+    """NaN where the point has no value."""
+    n: np.ndarray
+    """NaN where unknown."""
+
+
+@dataclass
+class VerdictTable:
+    """Verdicts of one slot as columns."""
+
+    series_id: np.ndarray
+    start: np.ndarray
+    value: np.ndarray
+    expected: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    score: np.ndarray
+    severity: np.ndarray
+    reason: np.ndarray
+    history: np.ndarray
+    history_end: np.ndarray
+    """Epoch seconds; -1 where there was none."""
+
+    def __len__(self) -> int:
+        return len(self.series_id)
+
+
+@dataclass(frozen=True)
+class NewDelivery:
+    """A digest that a destination is to get."""
+
+    destination: str
+    first_start: int
+    last_end: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A digest in the outbox."""
+
+    id: int
+    destination: str
+    digest: str
+    state: str
+    attempts: int
+    error: str | None = None
+
+
+@dataclass
+class Judged:
+    """The outcome of committing verdicts."""
+
+    conflict: bool = False
+    """The dataset changed since it was read: nothing was written, judge again."""
+    written: int = 0
+    fresh: Mapping[str, set[tuple[int, int]]] = field(default_factory=dict)
+    """Slot name → (series id, start) of anomalies that no earlier run had found."""
+
+
+class Store(Protocol):
+    """Keeps what was measured and judged. Every method is one transaction, and safe to repeat."""
+
+    def upgrade(self) -> bool:
+        """Bring the schema to this version; True if it was older."""
+        ...
+
+    def save(self, dataset: DatasetInfo, definition: Mapping[str, Any], scope: Scope, measurement: Measurement, task: TaskRef) -> Saved:
+        """Replace what the scope covers, in the measured periods, with what was measured; missing and failed periods keep their points."""
+        ...
+
+    def judging(self, dataset: str, task: TaskRef, slots: Sequence[SlotKey]) -> JudgingState:
+        """What a detect task needs to know before it judges."""
+        ...
+
+    def history(self, series: Collection[int], since: int | None) -> History:
+        """The points of these series' current definitions from `since` on."""
+        ...
+
+    def period_records(self, dataset: str, grain: Grain, first_start: int, last_end: int) -> list[PeriodRecord]:
+        """How periods arrived."""
+        ...

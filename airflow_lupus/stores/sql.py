@@ -1,0 +1,135 @@
+"""The store in any database that SQLAlchemy speaks to; proved on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from airflow_lupus.model import Period, PeriodRecord, PeriodStatus
+from airflow_lupus.stores import database, judging, outbox, reading, saving
+from airflow_lupus.stores.schema import datasets, periods
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from airflow_lupus.model import Grain, Measurement, TaskRef
+    from airflow_lupus.stores.base import (
+        DatasetInfo,
+        Delivery,
+        History,
+        Judged,
+        JudgingState,
+        NewDelivery,
+        Saved,
+        Scope,
+        SlotKey,
+        VerdictTable,
+    )
+
+
+class SqlStore:
+    """Keeps what was measured and judged; each method is one transaction and safe to repeat.
+
+    >>> store = SqlStore.in_memory()
+    >>> store.upgrade()
+    False
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+        self._ready = False
+        self._lock = Lock()
+
+    @classmethod
+    def at(cls, url: str | sa.URL) -> SqlStore:
+        """The store in the database at an SQLAlchemy URL."""
+        return cls(database.connect(url))
+
+    @classmethod
+    def in_memory(cls) -> SqlStore:
+        """A store that lives as long as this object: the real thing, for trials and tests."""
+        store = cls.at("sqlite://")
+        store.upgrade()
+        return store
+
+    def upgrade(self) -> bool:
+        """Bring the schema to this version; True if it was older."""
+        with self._lock:
+            if self._ready:
+                return False
+            done = database.upgrade(self.engine)
+            self._ready = True
+        return done
+
+    def save(self, dataset: DatasetInfo, definition: Mapping[str, Any], scope: Scope, measurement: Measurement, task: TaskRef) -> Saved:
+        self.upgrade()
+        try:
+            with database.writing(self.engine) as connection:
+                return saving.save(connection, dataset, definition, scope, measurement, task)
+        except sa.exc.IntegrityError:
+            # Two tasks met a dataset for the first time, at once: by now it is there to be locked.
+            with database.writing(self.engine) as connection:
+                return saving.save(connection, dataset, definition, scope, measurement, task)
+
+    def judging(self, dataset: str, task: TaskRef, slots: Sequence[SlotKey]) -> JudgingState:
+        self.upgrade()
+        with database.reading(self.engine) as connection:
+            return judging.state(connection, dataset, task, slots)
+
+    def history(self, series: Collection[int], since: int | None) -> History:
+        self.upgrade()
+        with database.reading(self.engine) as connection:
+            return judging.history(connection, series, since)
+
+    def save_verdicts(
+        self,
+        state: JudgingState,
+        task: TaskRef,
+        tables: Mapping[str, tuple[SlotKey, VerdictTable]],
+        deliveries: Callable[[Judged], Sequence[NewDelivery]] | None = None,
+    ) -> Judged:
+        """Commit verdicts and, in the same transaction, the digests that they give rise to."""
+        self.upgrade()
+        with database.writing(self.engine) as connection:
+            judged = judging.commit(connection, state, task, tables)
+            if deliveries is not None and not judged.conflict:
+                judging.enqueue(connection, state.dataset, task, deliveries(judged))
+        return judged
+
+    def period_records(self, dataset: str, grain: Grain, first_start: int, last_end: int) -> list[PeriodRecord]:
+        self.upgrade()
+        query = (
+            sa.select(periods)
+            .join(datasets, datasets.c.id == periods.c.dataset_id)
+            .where(datasets.c.name == dataset, periods.c.grain == grain.unit, periods.c.timezone == grain.timezone)
+            .where(periods.c.start >= first_start, periods.c.start < last_end)
+            .order_by(periods.c.start)
+        )
+        with database.reading(self.engine) as connection:
+            return [
+                PeriodRecord(
+                    Period(reading.instant(row.start), reading.instant(row.end)),
+                    PeriodStatus(row.status),
+                    row.rows,
+                    row.reason,
+                    tuple(reading.from_json(row.absent_groups)),
+                )
+                for row in connection.execute(query)
+            ]
+
+    def due(self, dataset: str, task: TaskRef, destinations: Collection[str]) -> list[Delivery]:
+        """Digests that these destinations have not got."""
+        with database.reading(self.engine) as connection:
+            return outbox.due(connection, dataset, task, destinations)
+
+    def claim(self, delivery_id: int) -> bool:
+        """Take a digest to send it; False if another task has it."""
+        with database.writing(self.engine) as connection:
+            return outbox.claim(connection, delivery_id)
+
+    def settle(self, delivery_id: int, state: str, error: str | None = None) -> None:
+        """Record how sending went."""
+        with database.writing(self.engine) as connection:
+            outbox.settle(connection, delivery_id, state, error)
