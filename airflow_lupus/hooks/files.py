@@ -1,0 +1,126 @@
+"""Files through Airflow's object storage: what is there, what of it can be read, and to which period it belongs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_lupus.engines.base import FileSet, SourceFile
+from airflow_lupus.exceptions import SourceError
+from airflow_lupus.hooks.connections import connection
+from airflow_lupus.pipeline.measuring import Opened
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_lupus.model import Grain, Period
+    from airflow_lupus.sources import Files
+
+GLOB = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """A file that is there: why it cannot be read (None: it can), its size and, of Parquet, its columns."""
+
+    problem: str | None
+    size: int
+    columns: frozenset[str] | None = None
+
+
+def open_files(source: Files, periods: Sequence[Period], grain: Grain, needed: Sequence[str]) -> Opened:
+    """Find and check the files of these periods.
+
+    A Parquet file is checked by its footer, which is written last: a half-written file has none. A file that lacks a needed column
+    which other files have fails its own period only.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    if source.conn_id:
+        connection(source.conn_id, f"Files({source.path!r})")
+    expanded = {source.expand(period, grain): period for period in periods} if source.per_period else {source.path: None}
+    first = next(iter(expanded))
+    root = ObjectStoragePath(re.split(GLOB, first)[0] or ".", conn_id=source.conn_id)
+    local = root.protocol in {"", "file", "local"}
+    filesystem = root.fs
+    files: list[SourceFile] = []
+    absent: dict[Any, str] = {}
+    failed: dict[Any, str] = {}
+    schemas: dict[str, frozenset[str] | None] = {}
+    size = 0
+    for path, period in expanded.items():
+        found = _find(filesystem, path, local=local)
+        if not found:
+            absent[period] = f"no file at {path}"
+            continue
+        checked = {name: _check(filesystem, name, str(source.format), local=local) for name in found}
+        broken = [f"{name} {check.problem}" for name, check in checked.items() if check.problem]
+        if broken:
+            absent[period] = "; ".join(broken[:3])
+            continue
+        files += [SourceFile(name, period) for name in found]
+        schemas |= {name: check.columns for name, check in checked.items()}
+        size += sum(check.size for check in checked.values())
+    files, failed = _without_columns(files, schemas, needed)
+    if None in absent:  # the path names no period: what is missing is missing for all
+        absent = dict.fromkeys(periods, absent[None])
+    return Opened(
+        relation=FileSet(files, str(source.format), source.options, None if local else filesystem) if files else None,
+        absent=absent,
+        failed=failed,
+        files={file.path: file.period for file in files},
+        bytes_read=size,
+    )
+
+
+def _find(filesystem: Any, path: str, *, local: bool) -> list[str]:
+    """The files that a path or glob names, as DuckDB is to be given them."""
+    try:
+        names = sorted(filesystem.glob(path)) if GLOB.search(path) else [path] if filesystem.exists(path) else []
+    except FileNotFoundError:
+        return []
+    except (PermissionError, OSError) as error:
+        msg = f"{path} cannot be listed: {error}"
+        raise SourceError(msg) from error
+    if not local:
+        return [filesystem.unstrip_protocol(name) for name in names]
+    return [str(name).removeprefix("file://") for name in names]
+
+
+def _check(filesystem: Any, path: str, file_format: str, *, local: bool) -> _Checked:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        size = int(filesystem.size(path) or 0)
+        if size == 0:
+            return _Checked("is an empty file", 0)
+        if file_format != "parquet":
+            return _Checked(None, size)
+        if local:
+            metadata = parquet.read_metadata(path)
+        else:
+            with filesystem.open(path, "rb") as file:
+                metadata = parquet.ParquetFile(file).metadata
+        return _Checked(None, size, frozenset(metadata.schema.to_arrow_schema().names))
+    except (pa.ArrowInvalid, pa.ArrowException, EOFError) as error:
+        return _Checked(f"is not a whole Parquet file ({str(error).splitlines()[0]})", 0)
+    except OSError as error:
+        return _Checked(f"cannot be read ({error})", 0)
+
+
+def _without_columns(
+    files: list[SourceFile], schemas: Mapping[str, frozenset[str] | None], needed: Sequence[str]
+) -> tuple[list[SourceFile], dict[Any, str]]:
+    """The files that have what other files have of the needed columns; and the periods of those that have not."""
+    somewhere = set(needed) & set().union(*(columns or set() for columns in schemas.values()))
+    failed = {}
+    for file in files:
+        columns = schemas[file.path]
+        lacking = sorted(somewhere - columns) if columns is not None else []
+        if lacking:
+            failed[file.period] = f"{file.path} has no column {', '.join(map(repr, lacking))}, which other files have"
+    if None in failed:
+        raise SourceError(failed[None])
+    return [file for file in files if file.period not in failed], failed

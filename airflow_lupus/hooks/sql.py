@@ -1,0 +1,197 @@
+"""Tables and queries of any Airflow SQL connection: columns and time filter are pushed down, rows come in batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from airflow_lupus.engines.base import Batches
+from airflow_lupus.exceptions import SourceError, SpecError, did_you_mean
+from airflow_lupus.hooks.connections import sql_hook
+from airflow_lupus.metrics.base import BOOLEAN, LIST, NUMBER, OTHER, TEXT, TIME
+from airflow_lupus.pipeline.measuring import Opened
+from airflow_lupus.sources import Query, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+
+    from airflow_lupus.model import Period
+    from airflow_lupus.specs import MeasureSpec
+
+BATCH = 50_000
+"""Rows fetched at once."""
+SAMPLE = 1000
+"""Rows of a query from which its columns' types are told."""
+
+
+@dataclass(frozen=True)
+class _Relation:
+    """A table, or a query as a subquery, and the type of each of its columns."""
+
+    selectable: sa.FromClause
+    columns: dict[str, sa.types.TypeEngine[Any]]
+
+
+def open_sql(source: Table | Query, periods: Sequence[Period], spec: MeasureSpec) -> Opened:
+    """Connect, look at the columns, and prepare the one SELECT that fetches what the periods need."""
+    what = f"{type(source).__name__}({(source.name if isinstance(source, Table) else source.sql)!r})"
+    hook = sql_hook(source.conn_id, what)
+    engine = hook.get_sqlalchemy_engine()
+    try:
+        relation = _table(engine, source) if isinstance(source, Table) else _query(engine, source)
+    except sa.exc.OperationalError as error:
+        msg = f"{what}: the database of connection {source.conn_id!r} cannot be reached: {_first_line(error)}"
+        raise SourceError(msg) from error
+    if isinstance(relation, str):
+        return Opened(None, dict.fromkeys(periods, relation))
+    types = {name: _kind(type_) for name, type_ in relation.columns.items()}
+
+    def read(names: Sequence[str]) -> Iterator[pa.Table]:
+        try:
+            yield from _read(engine, relation, names, periods, spec)
+        except (sa.exc.ProgrammingError, sa.exc.OperationalError) as error:
+            if spec.where and isinstance(error, sa.exc.ProgrammingError):
+                msg = f"where={spec.where!r} is not a condition that the database of {source.conn_id!r} understands: {_first_line(error)}"
+                raise SpecError(msg) from error
+            msg = f"{what}: reading through connection {source.conn_id!r} failed: {_first_line(error)}"
+            raise SourceError(msg) from error
+
+    return Opened(Batches(types, read))
+
+
+def _table(engine: sa.Engine, source: Table) -> _Relation | str:
+    """The table's columns from the database's catalogue; or why it is not there."""
+    schema, _, name = source.name.rpartition(".")
+    with engine.connect() as connection:
+        inspector = sa.inspect(connection)
+        try:
+            columns = inspector.get_columns(name, schema=schema or None)
+        except sa.exc.NoSuchTableError:
+            names = [*inspector.get_table_names(schema or None), *inspector.get_view_names(schema or None)]
+            return f"connection {source.conn_id!r} has no table {source.name!r}: {did_you_mean(name, names)}"
+    table = sa.Table(name, sa.MetaData(), *(sa.Column(c["name"], c["type"]) for c in columns), schema=schema or None)
+    return _Relation(table, {column["name"]: column["type"] for column in columns})
+
+
+def _query(engine: sa.Engine, source: Query) -> _Relation:
+    """The query's columns, and their types as its first rows tell them."""
+    text = source.sql.strip().rstrip(";")
+    with engine.connect() as connection:
+        try:
+            rows = sa.select(sa.text("*")).select_from(sa.text(f"({_escaped(text)}) AS lupus_query"))
+            result = connection.execute(rows.limit(SAMPLE))
+        except sa.exc.ProgrammingError as error:
+            msg = f"Query on connection {source.conn_id!r}: {_first_line(error)}"
+            raise SpecError(msg) from error
+        names = list(result.keys())
+        sample = result.fetchall()
+    columns = {name: _type_of([row[i] for row in sample]) for i, name in enumerate(names)}
+    subquery = sa.text(_escaped(text)).columns(*(sa.column(name, type_) for name, type_ in columns.items())).subquery("lupus_query")
+    return _Relation(subquery, columns)
+
+
+def _read(engine: sa.Engine, relation: _Relation, names: Sequence[str], periods: Sequence[Period], spec: MeasureSpec) -> Iterator[pa.Table]:
+    import pyarrow as pa
+
+    wanted = [relation.selectable.c[name] for name in names] or [sa.literal(1).label("lupus_row")]
+    query = sa.select(*wanted).select_from(relation.selectable)
+    if spec.time_column:
+        query = query.where(*_between(relation.selectable.c[spec.time_column], periods, spec))
+    if spec.where:
+        query = query.where(sa.text(f"({_escaped(spec.where)})"))
+    schema = pa.schema([(column.name, _arrow(column.type)) for column in wanted])
+    yield schema.empty_table()
+    with engine.connect() as connection:
+        result = connection.execution_options(stream_results=True, yield_per=BATCH).execute(query)
+        for rows in result.partitions(BATCH):
+            columns = list(zip(*rows, strict=True))
+            yield pa.table([_array(field, values) for field, values in zip(schema, columns, strict=True)], schema=schema)
+
+
+def _array(field: pa.Field, values: Sequence[Any]) -> pa.Array:
+    import pyarrow as pa
+
+    try:
+        return pa.array([_plain(value, field.type) for value in values], type=field.type)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        msg = f"column {field.name!r} looked like {field.type} but is not always ({error}); cast it in the query"
+        raise SourceError(msg) from error
+
+
+def _between(column: sa.ColumnElement[Any], periods: Sequence[Period], spec: MeasureSpec) -> list[sa.ColumnElement[bool]]:
+    """The periods' range in terms of the time column's type: see `MeasureSpec.time_column_timezone`."""
+    start, end = min(p.start for p in periods), max(p.end for p in periods)
+    type_ = column.type
+    if isinstance(type_, sa.DateTime):
+        if not type_.timezone:
+            start, end = (_naive(at, spec.time_column_timezone) for at in (start, end))
+        return [column >= sa.bindparam(None, start, type_=type_), column < sa.bindparam(None, end, type_=type_)]
+    if isinstance(type_, sa.Date):
+        first, last = (_naive(at, spec.grain.timezone).date() for at in (start, end))
+        return [column >= sa.bindparam(None, first, type_=type_), column < sa.bindparam(None, last, type_=type_)]
+    msg = f"time_column {spec.time_column!r} is of type {type_}, not a time"
+    raise SpecError(msg)
+
+
+def _naive(instant: datetime, timezone: str) -> datetime:
+    return instant.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
+
+
+def _kind(type_: sa.types.TypeEngine[Any]) -> str:
+    if isinstance(type_, sa.Boolean):
+        return BOOLEAN
+    if isinstance(type_, sa.Numeric | sa.Integer):
+        return NUMBER
+    if isinstance(type_, sa.DateTime | sa.Date):
+        return TIME
+    if isinstance(type_, sa.ARRAY):
+        return LIST
+    return TEXT if isinstance(type_, sa.String | sa.Uuid) else OTHER
+
+
+def _arrow(type_: sa.types.TypeEngine[Any]) -> pa.DataType:
+    import pyarrow as pa
+
+    if isinstance(type_, sa.Boolean):
+        return pa.bool_()
+    if isinstance(type_, sa.Integer):
+        return pa.int64()
+    if isinstance(type_, sa.Numeric):
+        return pa.float64()
+    if isinstance(type_, sa.DateTime):
+        return pa.timestamp("us", tz="UTC" if type_.timezone else None)
+    return pa.date32() if isinstance(type_, sa.Date) else pa.string()
+
+
+def _plain(value: Any, arrow_type: pa.DataType) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    return str(value) if value is not None and arrow_type == "string" else value
+
+
+def _type_of(values: Sequence[Any]) -> sa.types.TypeEngine[Any]:
+    """The SQL type of a query's column, told from its values; a column of NULLs passes for numbers."""
+    kinds = {type(value) for value in values if value is not None}
+    if not kinds or kinds <= {float, int, Decimal}:
+        return sa.BigInteger() if kinds == {int} else sa.Double()
+    if kinds == {bool}:
+        return sa.Boolean()
+    if kinds == {datetime}:
+        return sa.DateTime(timezone=any(value is not None and value.tzinfo is not None for value in values))
+    return sa.Date() if kinds == {date} else sa.String()
+
+
+def _escaped(sql: str) -> str:
+    """SQL in which SQLAlchemy sees no parameters of its own."""
+    return sql.replace(":", "\\:")
+
+
+def _first_line(error: sa.exc.DBAPIError) -> str:
+    return str(error.orig).strip().splitlines()[0]

@@ -1,0 +1,1 @@
+"""The operators: thin shells around `airflow_lupus.pipeline`."""

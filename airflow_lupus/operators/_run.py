@@ -1,0 +1,140 @@
+"""What operators and the sensor have in common: the run's periods, its identity, its links, and what errors mean to Airflow."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow_lupus.exceptions import DataMissing, LupusError, OwnershipError, SpecError
+from airflow_lupus.model import Grain, TaskRef
+from airflow_lupus.periods import PeriodRule, Resolved, RunDates, resolve
+from airflow_lupus.pipeline.digest import Links
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow.sdk.definitions.context import Context
+
+    from airflow_lupus.engines.base import Engine
+
+log = logging.getLogger(__name__)
+
+ON_ERROR = ("warn", "fail")
+T = TypeVar("T")
+
+
+def dates(context: Context) -> RunDates:
+    """What the run knows of time; asset-triggered, partitioned and date-less runs lack some of it."""
+    start, end = context.get("data_interval_start"), context.get("data_interval_end")
+    run: Any = context.get("dag_run")
+    partition_date = context.get("partition_date") or getattr(run, "partition_date", None)
+    return RunDates(
+        data_interval=(start, end) if start is not None and end is not None else None,
+        partition_date=partition_date,
+        asset_extras=tuple(_asset_extras(context)),
+        logical_date=context.get("logical_date"),
+        run_after=getattr(run, "run_after", None),
+        conf=getattr(run, "conf", None),
+    )
+
+
+def _asset_extras(context: Context) -> Iterator[dict[str, Any]]:
+    for events in (context.get("triggering_asset_events") or {}).values():
+        for event in events:
+            yield dict(event.extra or {})
+
+
+def resolve_periods(context: Context, rule: PeriodRule) -> Resolved:
+    """The run's periods, and the first line of the task's log."""
+    resolved = resolve(rule, dates(context))
+    log.info("Measuring %s", resolved.describe(rule.grain))
+    return resolved
+
+
+def dag_grain(context: Context, unit: str, timezone: str | None) -> Grain:
+    """The grain in the given zone, by default the DAG's."""
+    return Grain(unit, timezone or str(context["dag"].timezone))
+
+
+def task_ref(context: Context) -> TaskRef:
+    """Who measures or judges."""
+    ti = context["ti"]
+    map_index = getattr(ti, "map_index", -1)
+    return TaskRef(ti.dag_id, ti.task_id, ti.run_id, -1 if map_index is None else map_index, ti.try_number)
+
+
+def links(context: Context) -> Links:
+    """Addresses of Airflow, of this run and of this task's log."""
+    from urllib.parse import quote
+
+    from airflow.sdk import conf
+
+    ti = context["ti"]
+    base = conf.get("api", "base_url", fallback="").rstrip("/") or "http://localhost:8080"
+    run = f"{base}/dags/{quote(ti.dag_id, safe='')}/runs/{quote(ti.run_id, safe='')}"
+    return Links(base, run, f"{run}/tasks/{quote(ti.task_id, safe='')}?try_number={ti.try_number}")
+
+
+def is_backfill(context: Context) -> bool:
+    return str(getattr(context.get("dag_run"), "run_type", "")).rsplit(".", maxsplit=1)[-1].lower() == "backfill"
+
+
+def engine_options(name: str) -> dict[str, Any]:
+    """The engine's limits as `[lupus]` in Airflow's config has them."""
+    from airflow.sdk import conf
+
+    if name != "duckdb":
+        return {}
+    return {
+        "memory_limit": conf.get("lupus", "duckdb_memory_limit", fallback="2GB"),
+        "threads": int(conf.get("lupus", "duckdb_threads", fallback="2")),
+    }
+
+
+def make_engine(name: str) -> Engine:
+    from airflow_lupus.engines import engine_named
+
+    return engine_named(name, **engine_options(name))
+
+
+def has_retries_left(context: Context) -> bool:
+    ti: Any = context["ti"]
+    return int(getattr(ti, "max_tries", 0) or 0) >= int(ti.try_number)
+
+
+@contextmanager
+def airflow_errors() -> Iterator[None]:
+    """Errors that trying again cannot mend fail the task at once; the others leave Airflow its retries."""
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+    try:
+        yield
+    except LupusError as error:
+        if error.retry:
+            raise AirflowException(str(error)) from error
+        raise AirflowFailException(str(error)) from error
+
+
+def guarded(context: Context, on_error: str, work: Callable[[], T], record: Callable[[Exception], None]) -> T | None:
+    """Do a task's work; when it fails for good and `on_error` is "warn", record the failure and let the task succeed.
+
+    A wrong spec, a dispute over ownership and missing data are the task's own business and always raised.
+    """
+    from airflow.sdk.exceptions import AirflowException
+
+    try:
+        return work()
+    except (SpecError, OwnershipError, DataMissing, AirflowException):
+        raise
+    except Exception as error:
+        if getattr(error, "retry", True) and has_retries_left(context):
+            raise
+        try:
+            record(error)
+        except Exception:
+            log.exception("The failure could not be recorded either")
+        if on_error == "fail":
+            raise
+        log.exception("Monitoring failed; the task succeeds all the same because of on_error='warn'")
+        return None

@@ -1,0 +1,233 @@
+"""`MetricCollectOperator`: measures a source and puts its metrics into the store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+
+from airflow_lupus.engines import check_engine
+from airflow_lupus.exceptions import DataMissing, SpecError, did_you_mean
+from airflow_lupus.model import Grain, Measurement, PeriodRecord, PeriodStatus
+from airflow_lupus.operators import _run
+from airflow_lupus.operators.links import ChartsLink
+from airflow_lupus.periods import CONF_KEY, PeriodRule
+from airflow_lupus.sources import Source
+from airflow_lupus.specs import ColumnMetrics, MeasureSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.sdk import BaseOperatorLink
+    from airflow.sdk.definitions.context import Context
+
+    from airflow_lupus.periods import Resolved
+    from airflow_lupus.pipeline.measuring import Measured
+    from airflow_lupus.specs import MetricSet
+    from airflow_lupus.stores.base import Saved
+
+ON_MISSING = ("fail", "skip", "ignore")
+
+
+class MetricCollectOperator(BaseOperator):
+    """Measure metrics of a source for the run's period, and replace in the store what was there of them.
+
+    Everything in the spec that can be checked without data is checked when the DAG is parsed. All of a run's metrics are committed in one
+    transaction: a killed task leaves nothing, and its retry completes it. Run again, it changes nothing unless the data did.
+
+    :param source: `Files`, `Table` or `Query`.
+    :param dataset: the name to keep the metrics under; by default the source's own.
+    :param time_column: the column that says to which period a row belongs; without one a row belongs to its file's `{period}`.
+    :param grain: `hour`, `day`, `week` or `month`.
+    :param timezone: where the grain's days begin; by default the DAG's timezone.
+    :param time_column_timezone: the zone in which timestamps without one are to be read. Dates are days of `timezone`.
+    :param column_metrics: metrics by column, such as `{"dep_delay": ["avg", "p95"]}`.
+    :param metrics: further metric sets, such as `[TableMetrics(["row_count"])]`.
+    :param group_columns: a series for each combination of their values …
+    :param totals: … and one over all rows.
+    :param where: an SQL condition on rows, in the dialect of the place that reads them: DuckDB's for files, the database's own for tables.
+    :param per_entity: by column, whether `count` is counted per value of it; by default it is for text and booleans.
+    :param units: the unit of a column's values (`{"dep_delay": "minutes"}`), shown with its metrics.
+    :param max_groups: more groups or entities in one period than this stop the task with a message.
+    :param engine: `duckdb`.
+    :param period: an ISO date or time whose period is measured, a pair of them as a half-open range, or `current`; templated.
+    :param period_offset: measure so many periods later (or, negative, earlier) than the rule says: −7 for labels that come a week late.
+    :param recollect: measure so many earlier periods again, since late rows arrive.
+    :param on_missing: what the task does when the source has nothing for its period: `fail` (a retry may find late data), `skip` or `ignore`.
+    :param on_error: what a failure of collector or store does once the task's retries are used up: `warn` lets the task succeed, so that
+        monitoring never breaks production; `fail` does not. A wrong spec always fails.
+    :param owner: who is responsible for the dataset, named in alerts.
+    :param runbook: an address with what to do.
+    :param shared: another DAG owns the dataset, and this one writes to it deliberately.
+    """
+
+    template_fields: Sequence[str] = ("dataset", "source", "period")
+    operator_extra_links: ClassVar[Sequence[BaseOperatorLink]] = (ChartsLink(),)
+    ui_color = "#e4f0e8"
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        dataset: str | None = None,
+        time_column: str | None = None,
+        grain: str = "day",
+        timezone: str | None = None,
+        time_column_timezone: str = "UTC",
+        column_metrics: Mapping[str, Sequence[str]] | None = None,
+        metrics: Sequence[MetricSet] = (),
+        group_columns: Sequence[str] = (),
+        totals: bool = True,
+        where: str | None = None,
+        per_entity: Mapping[str, bool] | None = None,
+        units: Mapping[str, str] | None = None,
+        max_groups: int = 10_000,
+        engine: str = "duckdb",
+        period: str | tuple[str, str] | None = None,
+        period_offset: int = 0,
+        recollect: int = 0,
+        on_missing: str = "fail",
+        on_error: str = "warn",
+        owner: str | None = None,
+        runbook: str | None = None,
+        shared: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(source, Source):
+            msg = f"{self.task_id}: source must be Files(…), Table(…) or Query(…), not {source!r}"
+            raise SpecError(msg)
+        one_of("on_missing", on_missing, ON_MISSING)
+        one_of("on_error", on_error, _run.ON_ERROR)
+        check_engine(engine)
+        if isinstance(group_columns, str):
+            msg = f"group_columns must be a list of columns, not the text {group_columns!r}"
+            raise SpecError(msg)
+        self.source = source
+        self.dataset = dataset or source.default_dataset
+        self.timezone = timezone
+        self.engine = engine
+        self.period = period
+        self.period_offset = period_offset
+        self.recollect = recollect
+        self.on_missing = on_missing
+        self.on_error = on_error
+        self.dataset_info = {"owner": owner, "runbook": runbook, "shared": shared}
+        own = (ColumnMetrics(column_metrics),) if column_metrics else ()
+        self.spec = MeasureSpec(
+            dataset=self.dataset,
+            grain=Grain(grain, timezone or "UTC"),  # the DAG's zone is known when the task runs
+            metric_sets=(*metrics, *own),
+            time_column=time_column,
+            time_column_timezone=time_column_timezone,
+            group_columns=tuple(group_columns),
+            totals=totals,
+            where=where,
+            per_entity=per_entity or {},
+            units=units or {},
+            max_groups=max_groups,
+        )
+        if not self.spec.metric_sets and not self.measures_by_default:
+            msg = f"{self.task_id}: nothing to measure; give column_metrics={{…}} or metrics=[TableMetrics(['row_count'])]"
+            raise SpecError(msg)
+        PeriodRule(self.spec.grain, None, period_offset, recollect)
+
+    measures_by_default: ClassVar[bool] = False
+    """Whether a spec without metrics means a default by column type."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Measure, commit, and tell XCom what came of it."""
+        grain = _run.dag_grain(context, self.spec.grain.unit, self.timezone)
+        spec = replace(self.spec, grain=grain, dataset=self.dataset)
+        with _run.airflow_errors():
+            resolved = _run.resolve_periods(context, PeriodRule(grain, self.period, self.period_offset, self.recollect))
+            measured, saved = _run.guarded(
+                context,
+                self.on_error,
+                lambda: self._collect(context, spec, resolved),
+                lambda error: self._record_failure(context, spec, resolved, error),
+            ) or (None, None)
+        if measured is None or saved is None:
+            return {"dataset": self.dataset, "status": "failed"}
+        self._log(measured, saved)
+        self._publish(context, resolved)
+        self._finish(measured, grain)
+        return {
+            "dataset": self.dataset,
+            "start": resolved.start.isoformat(),
+            "end": resolved.end.isoformat(),
+            "periods": len(measured.measurement.periods),
+            "missing": len(measured.missing),
+            "series": len(measured.measurement.points),
+            "changed": saved.changed,
+        }
+
+    def _collect(self, context: Context, spec: MeasureSpec, resolved: Resolved) -> tuple[Measured, Saved]:
+        from airflow_lupus.hooks.source import open_source
+        from airflow_lupus.hooks.store import get_store
+        from airflow_lupus.pipeline import measure, save
+
+        if resolved.ranged:
+            self.source.check_ranged()
+        store = get_store()
+        opened = open_source(self.source, resolved.periods, spec)
+        measured = measure(spec, opened, _run.make_engine(self.engine), resolved.periods)
+        saved = save(store, spec, self.source.definition(), measured, _run.task_ref(context), **self.dataset_info)
+        return measured, saved
+
+    def _record_failure(self, context: Context, spec: MeasureSpec, resolved: Resolved, error: Exception) -> None:
+        """Let the store say that these periods were not measured, and why, so that the next detect tells of it."""
+        from airflow_lupus.hooks.store import get_store
+        from airflow_lupus.pipeline.measuring import Measured, save
+        from airflow_lupus.stores.base import Scope
+
+        records = tuple(PeriodRecord(period, PeriodStatus.FAILED, reason=str(error)[:1000]) for period in resolved.periods)
+        failed = Measured(Measurement(records, {}), Scope((), ()))
+        save(get_store(), spec, self.source.definition(), failed, _run.task_ref(context), **self.dataset_info)
+
+    def _log(self, measured: Measured, saved: Saved) -> None:
+        rows = measured.measurement.rows_read or 0
+        self.log.info(
+            "%s: %s rows, %s series; %s points added, %s changed, %s retracted, %s as before",
+            *(self.dataset, f"{rows:,}", f"{len(measured.measurement.points):,}", f"{saved.added:,}"),
+            *(f"{saved.updated:,}", f"{saved.retracted:,}", f"{saved.unchanged:,}"),
+        )
+        if saved.redefined:
+            self.log.warning("The definition of %s series changed; their baseline restarts", saved.redefined)
+        for record in measured.measurement.periods:
+            if record.status is not PeriodStatus.OK:
+                self.log.warning("%s is %s: %s", record.period.start.isoformat(), record.status, record.reason)
+
+    def _publish(self, context: Context, resolved: Resolved) -> None:
+        """Say the measured periods in the events of the task's outlets, so that asset-triggered DAGs know theirs."""
+        for outlet in self.outlets or []:
+            extra = context["outlet_events"][outlet].extra
+            extra[CONF_KEY] = {"start": resolved.start.isoformat(), "end": resolved.end.isoformat()}
+
+    def _finish(self, measured: Measured, grain: Grain) -> None:
+        """What missing data means to the task, now that the rest is committed."""
+        from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+        failed = [record for record in measured.measurement.periods if record.status is PeriodStatus.FAILED]
+        if failed and self.on_error == "fail":
+            msg = f"{self.dataset}: {len(failed)} periods could not be measured: {failed[0].reason}"
+            raise AirflowFailException(msg)
+        if not measured.missing or self.on_missing == "ignore":
+            return
+        first = measured.missing[0]
+        msg = (
+            f"{self.dataset}: no data for {len(measured.missing)} of {len(measured.measurement.periods)} periods, "
+            f"first for {grain.local(first.period.start):%Y-%m-%d %H:%M}: {first.reason}"
+        )
+        if self.on_missing == "skip":
+            raise AirflowSkipException(msg)
+        with _run.airflow_errors():
+            raise DataMissing(msg)
+
+
+def one_of(what: str, value: str, valid: Sequence[str]) -> None:
+    """Raise for a word that a parameter does not know."""
+    if value not in valid:
+        msg = f"{what}={value!r}: {did_you_mean(value, valid)}"
+        raise SpecError(msg)

@@ -1,0 +1,234 @@
+"""From stored points to verdicts: what is new, what became stale, and each detector's judgement of it as of its own time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from airflow_lupus.detectors.base import Frame, Verdicts
+from airflow_lupus.exceptions import StoreError
+from airflow_lupus.metrics import metric_named
+from airflow_lupus.model import ANY_COLUMN, PeriodStatus, Reason, Severity
+from airflow_lupus.stores.base import SlotKey, VerdictTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from airflow_lupus.detectors.base import Detector
+    from airflow_lupus.detectors.patterns import Rules
+    from airflow_lupus.model import Grain, PeriodRecord, SeriesInfo, TaskRef
+    from airflow_lupus.stores.base import History, Judged, JudgingState, NewDelivery, StoredSeries
+    from airflow_lupus.stores.sql import SqlStore
+
+TRIES = 5
+"""How often to judge again when points change meanwhile."""
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """A point that a detector found anomalous."""
+
+    series_id: int
+    info: SeriesInfo
+    start: int
+    value: float
+    expected: float | None
+    lower: float | None
+    upper: float | None
+    score: float | None
+    severity: Severity
+    reason: Reason
+    detector: str
+    parameters: Mapping[str, Any]
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.series_id, self.start
+
+
+@dataclass
+class Report:
+    """What a detect task came to."""
+
+    dataset: str
+    grain: Grain
+    target: tuple[int, int]
+    """Start of the first judged period of this run and end of its last."""
+    anomalies: list[Anomaly] = field(default_factory=list)
+    """In the run's own periods, worst first, each point once."""
+    news: list[Anomaly] = field(default_factory=list)
+    """Those of them that nobody was told of."""
+    problems: list[PeriodRecord] = field(default_factory=list)
+    """The run's periods that are missing, empty or failed."""
+    judged: int = 0
+    insufficient: int = 0
+    written: int = 0
+    owner: str | None = None
+    runbook: str | None = None
+
+    @property
+    def newest(self) -> list[Anomaly]:
+        """Anomalies of the run's newest period, which `fail_on` looks at."""
+        last = self.grain.last_ended(datetime.fromtimestamp(self.target[1], UTC)).epoch
+        return [anomaly for anomaly in self.anomalies if anomaly.start == last]
+
+
+def judge(
+    store: SqlStore,
+    dataset: str,
+    rules: Rules,
+    task: TaskRef,
+    target_of: Callable[[Grain], tuple[int, int]],
+    deliveries: Callable[[Report], Sequence[NewDelivery]] | None = None,
+) -> Report:
+    """Judge a run's periods, and every verdict that changed points have made stale; commit verdicts and digests in one transaction.
+
+    :param target_of: the run's periods as (first start, last end), asked only when no collect task of the same run says them.
+    :param deliveries: the digests that the report gives rise to.
+    """
+    named = rules.slots()
+    keys = {name: SlotKey(name, detector.name, detector.parameters()) for name, _, detector in named}
+    for _ in range(TRIES):
+        state = store.judging(dataset, task, list(keys.values()))
+        if state.series:
+            rules.refuse_unmatched({series.info.key.name for series in state.series}, dataset)
+        report = Report(dataset, state.grain, state.target or target_of(state.grain), owner=state.owner, runbook=state.runbook)
+        first, end = report.target
+        report.problems = [
+            record for record in store.period_records(dataset, state.grain, first, end) if record.status is not PeriodStatus.OK
+        ]
+        tables = {}
+        for name, rule, detector in named:
+            members = [series for series in state.series if rules.rule_for(series.info.key.name) is rule]
+            table = _judge_slot(store, state, members, detector, state.changed[name], report.target)
+            tables[name] = (keys[name], table)
+        _summarise(report, state, tables)
+
+        def digests(judged: Judged, report: Report = report) -> Sequence[NewDelivery]:
+            fresh = set().union(*judged.fresh.values()) if judged.fresh else set()
+            report.news = [anomaly for anomaly in report.anomalies if anomaly.key in fresh]
+            return deliveries(report) if deliveries else ()
+
+        outcome = store.save_verdicts(state, task, tables, digests)
+        if not outcome.conflict:
+            report.written = outcome.written
+            return report
+    msg = f"Dataset {dataset!r} was written {TRIES} times while it was judged; the next run judges what is left"
+    raise StoreError(msg)
+
+
+def _judge_slot(
+    store: SqlStore,
+    state: JudgingState,
+    members: Sequence[StoredSeries],
+    detector: Detector,
+    changed: Mapping[int, int],
+    target: tuple[int, int],
+) -> VerdictTable:
+    """The verdicts of one detector: of each member's points in the target and of all from its earliest change on."""
+    first, end = target
+    if not members:
+        return _no_verdicts()
+    from_start = {series.id: min(first, changed.get(series.id, first)) for series in members}
+    earliest = min(from_start.values())
+    since = None
+    if detector.lookback is not None:
+        period = state.grain.containing(datetime.fromtimestamp(earliest, UTC))
+        since = state.grain.shift(period, -detector.lookback).epoch
+    history = store.history([series.id for series in members], since)
+    if not len(history.start):
+        return _no_verdicts()
+    axis, frame, rows = _frame(state.grain, members, history)
+    changes = np.array([changed.get(series.id, np.iinfo(np.int64).max) for series in members])
+    in_target = (axis >= first) & (axis < end)
+    present = frame.judge
+    frame = Frame(frame.values, frame.n, present & (in_target[None, :] | (axis[None, :] >= changes[:, None])), frame.kinds, frame.upward)
+    verdicts = detector.judge(frame)
+    return _table(rows, axis, frame, verdicts)
+
+
+def _frame(grain: Grain, members: Sequence[StoredSeries], history: History) -> tuple[np.ndarray, Frame, np.ndarray]:
+    """The points on their calendar; the frame's `judge` marks where there is a point at all."""
+    first = datetime.fromtimestamp(int(history.start.min()), UTC)
+    last = datetime.fromtimestamp(int(history.start.max()) + 1, UTC)
+    axis = np.array([period.epoch for period in grain.periods(first, last)], dtype=np.int64)
+    ids = np.array([series.id for series in members])
+    order = np.argsort(ids)
+    row = order[np.searchsorted(ids[order], history.series_id)]
+    column = np.searchsorted(axis, history.start)
+    shape = (len(members), len(axis))
+    values, n, present = np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, dtype=bool)
+    values[row, column] = history.value
+    n[row, column] = history.n
+    present[row, column] = True
+    kinds = np.array([series.info.kind for series in members])
+    upward = np.array([_only_rise_is_bad(series.info) for series in members])
+    return axis, Frame(values, n, present, kinds, upward), ids
+
+
+def _only_rise_is_bad(info: SeriesInfo) -> bool:
+    return metric_named(info.key.metric, table=info.key.column == ANY_COLUMN).bad_direction == "up"
+
+
+def _table(ids: np.ndarray, axis: np.ndarray, frame: Frame, verdicts: Verdicts) -> VerdictTable:
+    row, column = np.nonzero(frame.judge)
+    last = verdicts.last[row, column]
+    return VerdictTable(
+        series_id=ids[row],
+        start=axis[column],
+        value=frame.values[row, column],
+        expected=verdicts.expected[row, column],
+        lower=verdicts.lower[row, column],
+        upper=verdicts.upper[row, column],
+        score=verdicts.score[row, column],
+        severity=verdicts.severity[row, column],
+        reason=verdicts.reason[row, column],
+        history=verdicts.history[row, column],
+        history_end=np.where(last >= 0, axis[np.maximum(last, 0)], -1),
+    )
+
+
+def _no_verdicts() -> VerdictTable:
+    floats, integers = np.empty(0), np.empty(0, dtype=np.int64)
+    return VerdictTable(integers, integers, *[floats] * 5, *[integers] * 4)
+
+
+def _summarise(report: Report, state: JudgingState, tables: Mapping[str, tuple[SlotKey, VerdictTable]]) -> None:
+    """The run's own anomalies, worst first; of a point that several detectors found, the worst verdict."""
+    by_id = {series.id: series.info for series in state.series}
+    first, end = report.target
+    worst: dict[tuple[int, int], Anomaly] = {}
+    for key, table in tables.values():
+        report.judged += len(table)
+        inside = (table.start >= first) & (table.start < end)
+        report.insufficient += int(((table.reason == int(Reason.INSUFFICIENT_HISTORY)) & inside).sum())
+        for i in np.flatnonzero((table.severity > 0) & inside):
+            anomaly = Anomaly(
+                series_id=int(table.series_id[i]),
+                info=by_id[int(table.series_id[i])],
+                start=int(table.start[i]),
+                value=float(table.value[i]),
+                expected=_known(table.expected[i]),
+                lower=_known(table.lower[i]),
+                upper=_known(table.upper[i]),
+                score=_known(table.score[i]),
+                severity=Severity(int(table.severity[i])),
+                reason=Reason(int(table.reason[i])),
+                detector=key.detector,
+                parameters=key.parameters,
+            )
+            before = worst.get(anomaly.key)
+            if before is None or _badness(anomaly) > _badness(before):
+                worst[anomaly.key] = anomaly
+    report.anomalies = sorted(worst.values(), key=_badness, reverse=True)
+
+
+def _known(number: float) -> float | None:
+    return float(number) if np.isfinite(number) else None
+
+
+def _badness(anomaly: Anomaly) -> tuple[int, float, int]:
+    return int(anomaly.severity), abs(anomaly.score or 0.0), anomaly.start

@@ -1,0 +1,153 @@
+"""From an opened source to points: which metrics to take, one scan, and what each period without rows comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_lupus.exceptions import DataMissing, SpecError
+from airflow_lupus.metrics.base import ENTITIES, ROWS
+from airflow_lupus.model import (
+    ANY_COLUMN,
+    LEAF,
+    TOTAL,
+    Measurement,
+    PeriodRecord,
+    PeriodStatus,
+    Point,
+    SeriesInfo,
+    SeriesKey,
+    dimensions,
+)
+from airflow_lupus.stores.base import DatasetInfo, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_lupus.engines.base import Engine, Group, Relation
+    from airflow_lupus.metrics import Metric, Primitive
+    from airflow_lupus.model import DimensionValue, Period, TaskRef
+    from airflow_lupus.specs import MeasureSpec
+    from airflow_lupus.stores.base import Saved, Store
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A source, opened for some periods: what can be read, and which periods have nothing to read and why."""
+
+    relation: Relation | None
+    """None: nothing at all can be read."""
+    absent: Mapping[Period, str] = field(default_factory=dict)
+    failed: Mapping[Period, str] = field(default_factory=dict)
+    """Periods whose data is there and whole, but not what the spec needs."""
+    files: Mapping[str, Period | None] = field(default_factory=dict)
+    """Path → the period it names, to tell which period a broken file leaves without data."""
+    bytes_read: int | None = None
+
+
+@dataclass
+class Measured:
+    """Points and period records, and what they cover: everything that a store needs to replace a measurement."""
+
+    measurement: Measurement
+    scope: Scope
+
+    @property
+    def missing(self) -> list[PeriodRecord]:
+        return [record for record in self.measurement.periods if record.status is PeriodStatus.MISSING]
+
+
+def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence[Period]) -> Measured:
+    """Measure periods of a source.
+
+    Periods that the source has nothing for are recorded as missing, those without rows as empty; the others are measured in one scan.
+
+    :raises SpecError: a column is not there, or of a type that its metric cannot have; nothing was read then.
+    """
+    records = {period: PeriodRecord(period, PeriodStatus.MISSING, reason=reason) for period, reason in opened.absent.items()}
+    records |= {period: PeriodRecord(period, PeriodStatus.FAILED, reason=reason) for period, reason in opened.failed.items()}
+    readable = [period for period in periods if period not in records]
+    if opened.relation is None or not readable:
+        return Measured(Measurement(_in_order(records), {}), Scope((), ()))
+    types = engine.types(opened.relation)
+    spec = spec.with_defaults(types)
+    pairs = spec.pairs(types)
+    needs: dict[str, set[Primitive]] = {ANY_COLUMN: {ROWS}}
+    for column, metric in pairs:
+        needs.setdefault(column, set()).update((*metric.needs, metric.behind))
+    scan = engine.scan(opened.relation, spec, needs, readable)
+    for path, reason in scan.failed_files.items():
+        period = opened.files.get(path)
+        if period is None:
+            msg = f"{path} cannot be read to its end: {reason}"
+            raise DataMissing(msg)
+        records[period] = PeriodRecord(period, PeriodStatus.MISSING, reason=f"{path} cannot be read to its end: {reason}")
+    points: dict[SeriesInfo, list[Point]] = {}
+    rows = dict.fromkeys((period for period in readable if period not in records), 0)
+    for group in scan.groups:
+        if group.period not in rows:  # a broken file among others of its period: half a period is not a period
+            continue
+        if group.dimensions is None or not spec.totals:
+            rows[group.period] += group.rows
+        _add_points(points, spec, pairs, group)
+    for period, count in rows.items():
+        if count:
+            records[period] = PeriodRecord(period, PeriodStatus.OK, count)
+        else:
+            records[period] = PeriodRecord(period, PeriodStatus.EMPTY, 0, "the source has no rows for this period")
+            _add_empty(points, spec, pairs, period)
+    measurement = Measurement(_in_order(records), points, scan.rows_read, opened.bytes_read)
+    return Measured(measurement, _scope(spec, pairs))
+
+
+def save(store: Store, spec: MeasureSpec, definition: Mapping[str, Any], measured: Measured, task: TaskRef, **dataset: Any) -> Saved:
+    """Replace in the store what the measurement covers."""
+    info = DatasetInfo(spec.dataset, spec.grain, **dataset)
+    return store.save(info, {**definition, **spec.definition()}, measured.scope, measured.measurement, task)
+
+
+def _in_order(records: Mapping[Period, PeriodRecord]) -> tuple[PeriodRecord, ...]:
+    return tuple(records[period] for period in sorted(records))
+
+
+def _scope(spec: MeasureSpec, pairs: Sequence[tuple[str, Metric]]) -> Scope:
+    bases = ([spec.group_columns] if spec.group_columns else []) + ([()] if spec.totals or not spec.group_columns else [])
+    entities = {column for column, metric in pairs if metric.per_entity}
+    names = {tuple(sorted(base)) for base in bases} | {tuple(sorted((*base, column))) for base in bases for column in entities}
+    return Scope({(column, metric.name) for column, metric in pairs}, names, spec.group_columns)
+
+
+def _add_points(points: dict[SeriesInfo, list[Point]], spec: MeasureSpec, pairs: Sequence[tuple[str, Metric]], group: Group) -> None:
+    level = TOTAL if group.dimensions is None else LEAF
+    base = dict(group.dimensions or {})
+    start = group.period.epoch
+    for column, metric in pairs:
+        state = group.state.get(column, {ROWS: group.rows})
+        if metric.per_entity:
+            for entity, count in state[ENTITIES].items():
+                info = _info(spec, column, metric, {**base, column: entity}, level)
+                points.setdefault(info, []).append(Point.of(start, float(count), group.rows))
+        else:
+            point = Point.of(start, metric.value(state), int(state[metric.behind]))
+            points.setdefault(_info(spec, column, metric, base, level), []).append(point)
+
+
+def _add_empty(points: dict[SeriesInfo, list[Point]], spec: MeasureSpec, pairs: Sequence[tuple[str, Metric]], period: Period) -> None:
+    """A readable source without rows: `row_count` is 0, every other metric of the total is undefined, groups have no point."""
+    if spec.group_columns and not spec.totals:
+        return
+    for column, metric in pairs:
+        if not metric.per_entity:
+            value = 0.0 if metric.table else None
+            points.setdefault(_info(spec, column, metric, {}, TOTAL), []).append(Point.of(period.epoch, value, 0))
+
+
+def _info(spec: MeasureSpec, column: str, metric: Metric, dims: Mapping[str, DimensionValue], level: str) -> SeriesInfo:
+    if RESERVED_DIMENSIONS & dims.keys():
+        msg = f"column {column!r} is a name of our own tables and cannot be a dimension; rename it in the source"
+        raise SpecError(msg)
+    key = SeriesKey(spec.dataset, column, metric.name, dimensions(dims), level, spec.grain)
+    return SeriesInfo(key, metric.kind, metric.unit or spec.units.get(column))
+
+
+RESERVED_DIMENSIONS = frozenset({"dataset", "column", "metric", "value"})
