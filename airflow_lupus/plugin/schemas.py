@@ -6,7 +6,7 @@ Every instant is ISO 8601 in UTC with `Z`; periods are half-open `[start, end)`.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime  # noqa: TC003  pydantic needs it at run time
 from typing import Literal
 
 from pydantic import BaseModel
