@@ -47,13 +47,15 @@ def expectation(lower: float | None, upper: float | None, expected: float | None
 
     >>> expectation(0.0, 0.061, 0.02, "ratio"), expectation(None, 0.3, None, "ratio")
     ('expected 0–6.1 %', 'expected at most 30 %')
+    >>> expectation(-3.0, 1.5, None, "minutes")
+    'expected -3 to 1.5 minutes'
     """
     if lower is not None and upper is not None:
         low, high = quantity(lower, unit), quantity(upper, unit)
         suffix = low[len(low.split(" ", maxsplit=1)[0]) :]
         if suffix and high.endswith(suffix):
             low = low.removesuffix(suffix)
-        return f"expected {low}–{high}"
+        return f"expected {low} to {high}" if "-" in low + high else f"expected {low}–{high}"
     if upper is not None:
         return f"expected at most {quantity(upper, unit)}"
     if lower is not None:

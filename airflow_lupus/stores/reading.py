@@ -64,9 +64,9 @@ class Filter:
 
 
 def all_series(connection: sa.Connection, wanted: Filter) -> list[sa.Row[Any]]:
-    """Every series that the user may see, of these datasets, with its DAG and dataset.
+    """Every series that the user may see, with its DAG and dataset.
 
-    Narrowing down by column, metric and dimensions happens in `explorer`, which also counts what each choice would leave.
+    Narrowing down by column, metric and dimensions is `narrow`, which also counts what each further choice would leave.
     """
     if not wanted.dag_ids:
         return []
@@ -90,8 +90,8 @@ def series_by_id(connection: sa.Connection, ids: Collection[int], dag_ids: Colle
     return list(connection.execute(query))
 
 
-def anomaly_counts(connection: sa.Connection, wanted: Filter) -> dict[int, sa.Row[Any]]:
-    """Per series with an anomaly in range: how many anomalous points, and the worst severity and score."""
+def anomaly_counts(connection: sa.Connection, wanted: Filter, ids: Collection[int] | None = None) -> dict[int, sa.Row[Any]]:
+    """Per series (of these) with an anomaly in range: how many anomalous points, and the worst severity and score."""
     query = (
         sa.select(
             verdicts.c.series_id,
@@ -102,6 +102,8 @@ def anomaly_counts(connection: sa.Connection, wanted: Filter) -> dict[int, sa.Ro
         .where(verdicts.c.severity > 0, *wanted.in_range(verdicts.c.start))
         .group_by(verdicts.c.series_id)
     )
+    if ids is not None:
+        query = query.where(verdicts.c.series_id.in_(list(ids)))
     return {row.series_id: row for row in connection.execute(query)}
 
 
@@ -185,15 +187,10 @@ def calendar(connection: sa.Connection, dataset_ids: Collection[int], wanted: Fi
     return list(connection.execute(query))
 
 
-def dataset_rows(connection: sa.Connection, dag_ids: Collection[str], only: str | None) -> list[sa.Row[Any]]:
-    """Datasets that a readable DAG owns or measures."""
-    measured = sa.select(definitions.c.dataset_id).where(definitions.c.dag_id.in_([only] if only else sorted(dag_ids)))
-    query = (
-        sa.select(datasets)
-        .where(datasets.c.id.in_(measured), datasets.c.dag_id.in_(sorted(dag_ids)) | datasets.c.id.in_(measured))
-        .order_by(datasets.c.name)
-    )
-    return list(connection.execute(query)) if dag_ids else []
+def dataset_rows(connection: sa.Connection, dag_ids: Collection[str]) -> list[sa.Row[Any]]:
+    """Datasets that one of these DAGs measures."""
+    measured = sa.select(definitions.c.dataset_id).where(definitions.c.dag_id.in_(sorted(dag_ids)))
+    return list(connection.execute(sa.select(datasets).where(datasets.c.id.in_(measured)).order_by(datasets.c.name))) if dag_ids else []
 
 
 def annotation_rows(connection: sa.Connection, dataset_ids: Collection[int], wanted: Filter) -> list[sa.Row[Any]]:

@@ -1,0 +1,294 @@
+"""From the store's rows to what the page shows."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
+
+from airflow_lupus import wording
+from airflow_lupus.model import Grain, PointStatus, Reason, Severity, canonical_json
+from airflow_lupus.plugin import schemas
+from airflow_lupus.stores import database, reading
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import sqlalchemy as sa
+
+    from airflow_lupus.stores.reading import Filter
+    from airflow_lupus.stores.sql import SqlStore
+
+CALENDAR = 31
+FACET_VALUES = 50
+MAX_FILLED = 5_000
+"""Periods of one chart up to which gaps are spelt out."""
+
+
+class Explorer:
+    """Answers the page's questions about one store."""
+
+    def __init__(self, store: SqlStore) -> None:
+        store.upgrade()
+        self.store = store
+
+    def datasets(self, wanted: Filter) -> schemas.Datasets:
+        """Every dataset with its calendar."""
+        with database.reading(self.store.engine) as connection:
+            rows = reading.dataset_rows(connection, wanted.dag_ids)
+            every = reading.all_series(connection, wanted)
+            anomalous = reading.anomaly_counts(connection, wanted)
+            arrivals = reading.calendar(connection, [row.id for row in rows], wanted)
+        by_dataset: dict[int, list[sa.Row[Any]]] = {row.id: [] for row in rows}
+        for arrival in arrivals:
+            by_dataset[arrival.dataset_id].append(arrival)
+        return schemas.Datasets(
+            datasets=[
+                schemas.Dataset(
+                    name=row.name,
+                    dag_id=row.dag_id,
+                    grain=row.grain,
+                    timezone=row.timezone,
+                    owner=row.owner,
+                    runbook=row.runbook,
+                    series=sum(series.dataset_id == row.id for series in every),
+                    anomalous_series=sum(series.dataset_id == row.id and series.id in anomalous for series in every),
+                    first_period=reading.instant(by_dataset[row.id][0].start) if by_dataset[row.id] else None,
+                    last_period=reading.instant(by_dataset[row.id][-1].start) if by_dataset[row.id] else None,
+                    calendar=[_arrival(arrival) for arrival in by_dataset[row.id][-CALENDAR:]],
+                )
+                for row in rows
+            ]
+        )
+
+    def page(self, wanted: Filter, order: str, limit: int, offset: int) -> schemas.SeriesPage:
+        """One page of series, worst first unless asked otherwise, with facets over all of them."""
+        with database.reading(self.store.engine) as connection:
+            anomalous = reading.anomaly_counts(connection, wanted)
+            kept, facets = reading.narrow(reading.all_series(connection, wanted), wanted, anomalous)
+            latest = reading.latest_points(connection, [row.id for row in kept]) if order == "newest" else {}
+            kept = _ordered(kept, order, anomalous, latest)
+            shown = kept[offset : offset + limit]
+            answer = self._series(connection, shown, wanted, anomalous)
+        severities = [anomalous[row.id].severity for row in kept if row.id in anomalous]
+        counts = {severity.label: severities.count(int(severity)) for severity in Severity if severity}
+        return schemas.SeriesPage(total=len(kept), anomalous=cast("Any", counts), series=answer, facets=_facets(facets))
+
+    def charts(self, ids: Sequence[int], wanted: Filter) -> schemas.Charts | None:
+        """The charts of these series, in this order; None if one of them is not to be seen."""
+        with database.reading(self.store.engine) as connection:
+            found = {row.id: row for row in reading.series_by_id(connection, ids, wanted.dag_ids)}
+            if set(ids) - found.keys():
+                return None
+            rows = [found[series_id] for series_id in dict.fromkeys(ids)]
+            datasets = {row.dataset_id for row in rows}
+            described = self._series(connection, rows, wanted, reading.anomaly_counts(connection, wanted, [row.id for row in rows]))
+            points = reading.chart_points(connection, list(found), wanted)
+            verdicts = reading.chart_verdicts(connection, list(found), wanted)
+            arrivals = reading.calendar(connection, datasets, wanted)
+            notes = reading.annotation_rows(connection, datasets, wanted)
+        return schemas.Charts(
+            charts=[
+                _chart(
+                    row,
+                    series,
+                    [point for point in points if point.series_id == row.id],
+                    [verdict for verdict in verdicts if verdict.series_id == row.id],
+                    {arrival.start: arrival for arrival in arrivals if arrival.dataset_id == row.dataset_id},
+                    [note for note in notes if note.dataset_id == row.dataset_id],
+                )
+                for row, series in zip(rows, described, strict=True)
+            ]
+        )
+
+    def _series(
+        self, connection: sa.Connection, rows: Sequence[sa.Row[Any]], wanted: Filter, anomalous: dict[int, sa.Row[Any]]
+    ) -> list[schemas.Series]:
+        ids = [row.id for row in rows]
+        newest, newest_verdicts = reading.latest_points(connection, ids), reading.latest_verdicts(connection, ids)
+        worst = reading.worst_verdicts(connection, [series_id for series_id in ids if series_id in anomalous], wanted)
+        return [
+            schemas.Series(
+                id=row.id,
+                dataset=row.dataset,
+                column=row.column_name,
+                metric=row.metric,
+                dimensions=json.loads(row.dimensions),
+                level=row.level,
+                grain=row.grain,
+                timezone=row.timezone,
+                kind=row.kind,
+                unit=row.unit,
+                dag_id=row.dag_id,
+                latest=_judgement(row, newest[row.id], newest_verdicts.get(row.id)) if row.id in newest else None,
+                anomalies=anomalous[row.id].anomalies if row.id in anomalous else 0,
+                worst=_judgement(row, worst[row.id], worst[row.id]) if row.id in worst else None,
+            )
+            for row in rows
+        ]
+
+
+def _ordered(rows: list[sa.Row[Any]], order: str, anomalous: dict[int, sa.Row[Any]], latest: dict[int, sa.Row[Any]]) -> list[sa.Row[Any]]:
+    """Rows come by name; sorting is stable."""
+    if order == "worst":
+        quiet = (0, 0.0)
+        return sorted(
+            rows, key=lambda row: (anomalous[row.id].severity, anomalous[row.id].score) if row.id in anomalous else quiet, reverse=True
+        )
+    if order == "newest":
+        return sorted(rows, key=lambda row: latest[row.id].start if row.id in latest else 0, reverse=True)
+    return rows
+
+
+def _facets(found: dict[str, dict[str, int]]) -> list[schemas.Facet]:
+    first = ["dataset", "column", "metric", "level"]
+    names = [name for name in first if name in found] + sorted(name for name in found if name not in first)
+    facets = []
+    for name in names:
+        values = sorted(found[name].items(), key=lambda item: (-item[1], item[0]))
+        shown = [schemas.FacetValue(value=json.loads(value), count=count) for value, count in values[:FACET_VALUES]]
+        facets.append(schemas.Facet(name=name, values=shown, more=max(0, len(values) - FACET_VALUES)))
+    return facets
+
+
+def _arrival(row: sa.Row[Any]) -> schemas.Calendar:
+    return schemas.Calendar(
+        start=reading.instant(row.start),
+        end=reading.instant(row.end),
+        status=row.status,
+        rows=row.rows,
+        reason=row.reason,
+        absent_groups=json.loads(row.absent_groups),
+    )
+
+
+def _severity(number: int | None) -> schemas.Severity | None:
+    return cast("schemas.Severity", Severity(number).label) if number else None
+
+
+def _judgement(series: sa.Row[Any], point: sa.Row[Any], verdict: sa.Row[Any] | None) -> schemas.Judgement:
+    return schemas.Judgement(
+        start=reading.instant(point.start),
+        end=reading.instant(point.end),
+        value=point.value,
+        status=cast("schemas.PointStatus", PointStatus(point.status).label),
+        expected=verdict.expected if verdict else None,
+        lower=verdict.lower if verdict else None,
+        upper=verdict.upper if verdict else None,
+        score=verdict.score if verdict else None,
+        severity=_severity(verdict.severity) if verdict else None,
+        reason=Reason(verdict.reason).label if verdict else None,
+        detector=verdict.detector if verdict else None,
+        sentence=_sentence(series, point.value, verdict),
+    )
+
+
+def _sentence(series: sa.Row[Any], value: float | None, verdict: sa.Row[Any] | None) -> str:
+    if verdict is None:
+        return f"{wording.subject(series.column_name, series.metric)} is {wording.quantity(value, series.unit)}; not judged yet"
+    return wording.sentence(
+        series.column_name,
+        series.metric,
+        series.unit,
+        value,
+        reason=Reason(verdict.reason),
+        severity=verdict.severity,
+        expected=verdict.expected,
+        lower=verdict.lower,
+        upper=verdict.upper,
+        score=verdict.score,
+        history=verdict.history,
+    )
+
+
+def _shown(verdicts: Sequence[sa.Row[Any]]) -> dict[int, tuple[sa.Row[Any], sa.Row[Any]]]:
+    """Per period the worst verdict, and the one whose band is drawn: of several detectors the one that has two sides to it."""
+    shown: dict[int, tuple[sa.Row[Any], sa.Row[Any]]] = {}
+    for verdict in verdicts:
+        worst, band = shown.get(verdict.start, (verdict, verdict))
+        if verdict.severity > worst.severity or (verdict.severity == worst.severity and worst.lower is None and verdict.lower is not None):
+            worst = verdict
+        sides = [side is not None for side in (verdict.lower, verdict.upper, verdict.expected)]
+        if sum(sides) > sum(side is not None for side in (band.lower, band.upper, band.expected)):
+            band = verdict
+        shown[verdict.start] = (worst, band)
+    return shown
+
+
+def _chart(
+    row: sa.Row[Any],
+    series: schemas.Series,
+    points: Sequence[sa.Row[Any]],
+    verdicts: Sequence[sa.Row[Any]],
+    arrivals: dict[int, sa.Row[Any]],
+    notes: Sequence[sa.Row[Any]],
+) -> schemas.Chart:
+    by_start = {point.start: point for point in points}
+    judged = _shown(verdicts)
+    runs: dict[str, int] = {}
+    chart = schemas.Chart(
+        series=series,
+        **{name: [] for name in ("start", "end", "value", "status", "n", "expected", "lower", "upper", "score", "severity")},
+        **{name: [] for name in ("reason", "detector", "sentence", "run", "runs")},
+        annotations=[schemas.Annotation(start=reading.instant(note.start), kind=note.kind, text=note.text) for note in notes],
+    )
+    for start in sorted(by_start.keys() | arrivals.keys() | _between(row, by_start)):
+        point, (worst, band) = by_start.get(start), judged.get(start, (None, None))
+        chart.start.append(reading.instant(start))
+        chart.end.append(_end(row.grain, row.timezone, start))
+        chart.value.append(point.value if point else None)
+        chart.status.append(cast("Any", PointStatus(point.status).label) if point else _nothing(arrivals.get(start)))
+        chart.n.append(point.n if point else None)
+        chart.expected.append(band.expected if band else None)
+        chart.lower.append(band.lower if band else None)
+        chart.upper.append(band.upper if band else None)
+        chart.score.append(band.score if band else None)
+        chart.severity.append(_severity(worst.severity) if worst else None)
+        chart.reason.append(Reason(worst.reason).label if worst else None)
+        chart.detector.append(worst.detector if worst else None)
+        chart.sentence.append(_sentence(row, point.value, worst) if point and worst else None)
+        chart.run.append(_run(point, runs, chart.runs) if point else None)
+    return chart
+
+
+def _nothing(arrival: sa.Row[Any] | None) -> Any:
+    """Why a series has no point: the dataset has none either, or only this group was not there."""
+    return "absent" if arrival is not None and arrival.status in {"ok", "empty"} else "missing"
+
+
+def _between(row: sa.Row[Any], points: dict[int, sa.Row[Any]]) -> set[int]:
+    """The periods between first and last point: those without one are gaps, not straight lines."""
+    if len(points) < 2:
+        return set()
+    return set(_starts(row.grain, row.timezone, min(points), max(points)))
+
+
+@lru_cache(maxsize=256)
+def _starts(unit: str, timezone: str, first: int, last: int) -> tuple[int, ...]:
+    """Starts of the periods from first to last; nothing where there would be too many."""
+    periods = Grain(unit, timezone).periods(datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC))
+    starts = []
+    for period in periods:
+        starts.append(period.epoch)
+        if len(starts) > MAX_FILLED:
+            return ()
+    return tuple(starts)
+
+
+@lru_cache(maxsize=10_000)
+def _end(unit: str, timezone: str, start: int) -> datetime:
+    return Grain(unit, timezone).containing(datetime.fromtimestamp(start, UTC)).end
+
+
+def _run(point: sa.Row[Any], known: dict[str, int], runs: list[schemas.Run]) -> int:
+    key = canonical_json([point.dag_id, point.run_id, point.task_id, point.map_index, point.try_number])
+    if key not in known:
+        run_url = f"dags/{quote(point.dag_id, safe='')}/runs/{quote(point.run_id, safe='')}"
+        mapped = f"/mapped/{point.map_index}" if point.map_index >= 0 else ""
+        log_url = f"{run_url}/tasks/{quote(point.task_id, safe='')}{mapped}?try_number={point.try_number}"
+        known[key] = len(runs)
+        run = {"dag_id": point.dag_id, "run_id": point.run_id, "task_id": point.task_id, "try_number": point.try_number}
+        runs.append(schemas.Run(**run, run_url=run_url, log_url=log_url))
+    return known[key]
