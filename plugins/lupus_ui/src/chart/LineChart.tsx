@@ -1,0 +1,197 @@
+import { useEffect, useMemo, useRef } from "react";
+import uPlot from "uplot";
+import styles from "uplot/dist/uPlot.min.css?inline";
+
+import type { Chart } from "../api";
+import { formatTicks, formatTimes } from "../format";
+import { downsample } from "./downsample";
+import { drawMarks } from "./marks";
+import { usePalette } from "./palette";
+
+const sheet = document.createElement("style");
+sheet.textContent = styles;
+document.head.append(sheet);
+
+export interface Hover {
+  /** Position in the chart's columns. */
+  index: number;
+  /** Where the point is, in pixels from the chart's left and top. */
+  left: number;
+  top: number;
+  /** Whether the pointer is over this chart, or over another one with the same cursor. */
+  own: boolean;
+}
+
+interface Props {
+  chart: Chart;
+  height: number;
+  axis: [number, number] | null;
+  /** Charts with the same key share one cursor. */
+  cursor: string;
+  small?: boolean;
+  log?: boolean;
+  selected?: number | null;
+  onHover?: (hover: Hover | null) => void;
+  onSelect?: (index: number) => void;
+  onZoom?: (zoom: [number, number] | null) => void;
+}
+
+export function LineChart({ chart, height, axis, cursor, small = false, log = false, selected = null, ...events }: Props) {
+  const place = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const palette = usePalette();
+  // Read by uPlot's hooks, which outlive a rendering: a new handler or selection must not build the chart anew.
+  const now = useRef({ ...events, selected, axis });
+  now.current = { ...events, selected, axis };
+
+  const times = useMemo(() => chart.start.map((text) => Date.parse(text) / 1000), [chart]);
+
+  useEffect(() => {
+    const element = place.current;
+    if (!element) return;
+    const { unit, kind, timezone } = chart.series;
+    const picked = downsample(chart, Math.max(element.clientWidth, 200));
+    const pick = (column: readonly (number | null)[]) => picked.map((index) => (log && (column[index] ?? 0) <= 0 ? null : (column[index] ?? null)));
+    const x = picked.map((index) => times[index]!);
+    // What lies between the marks must not be cut off at the edges.
+    const margin = small ? 0.015 : 0.01;
+    const zeroed = kind === "ratio" || kind === "count";
+    const text = `${small ? 11 : 12}px ${palette.font}`;
+
+    const options: uPlot.Options = {
+      width: element.clientWidth,
+      height,
+      legend: { show: false },
+      padding: [small ? 8 : 22, small ? 8 : 16, 0, 0],
+      tzDate: (second) => uPlot.tzDate(new Date(second * 1000), timezone),
+      cursor: {
+        sync: { key: cursor, setSeries: false, scales: ["x", null] },
+        drag: { x: Boolean(now.current.onZoom), y: false, setScale: false },
+        points: { size: small ? 5 : 7, fill: palette.line },
+        y: false,
+        // A double click resets the zoom through us: the zoom is part of the page's address.
+        bind: {
+          dblclick: () => () => {
+            now.current.onZoom?.(null);
+            return null;
+          },
+        },
+      },
+      scales: {
+        x: {
+          time: true,
+          range: (_, low, high) => {
+            const [from, to] = now.current.axis ?? [low, high];
+            const space = (to - from) * margin || 86_400;
+            return [from - space, to + space];
+          },
+        },
+        y: {
+          distr: log ? 3 : 1,
+          range: (_, low, high) => yRange(low, high, zeroed, log, unit),
+        },
+      },
+      axes: [
+        {
+          stroke: palette.text,
+          font: text,
+          grid: { show: false },
+          ticks: { stroke: palette.grid, width: 1, size: 4 },
+          space: small ? 60 : 70,
+          size: small ? 36 : 42,
+          values: (_, splits, __, ___, step) => formatTimes(splits, step, timezone),
+        },
+        {
+          stroke: palette.text,
+          font: text,
+          grid: { stroke: palette.grid, width: 1 },
+          ticks: { show: false },
+          space: small ? 34 : 44,
+          size: small ? 48 : 56,
+          gap: 6,
+          values: (_, splits, __, ___, step) => formatTicks(splits, step, unit),
+        },
+      ],
+      series: [
+        {},
+        { stroke: "transparent", width: 0, points: { show: false } },
+        { stroke: "transparent", width: 0, points: { show: false } },
+        { stroke: palette.expected, width: 1, dash: [3, 3], points: { show: false } },
+        { stroke: palette.line, width: small ? 1.25 : 1.5, points: { show: false } },
+      ],
+      bands: [{ series: [2, 1], fill: palette.band }],
+      hooks: {
+        draw: [(self) => drawMarks(self, { chart, palette, small, selected: now.current.selected })],
+        setCursor: [
+          (self) => {
+            const at = self.cursor.idx;
+            const index = at === null || at === undefined || (self.cursor.left ?? -1) < 0 ? null : picked[at];
+            if (index === null || index === undefined) {
+              now.current.onHover?.(null);
+              return;
+            }
+            const value = chart.value[index] ?? null;
+            now.current.onHover?.({
+              index,
+              left: self.valToPos(times[index]!, "x") + self.bbox.left / devicePixelRatio,
+              top: (value === null ? self.bbox.height / devicePixelRatio : self.valToPos(value, "y")) + self.bbox.top / devicePixelRatio,
+              own: self.over.matches(":hover"),
+            });
+          },
+        ],
+        setSelect: [
+          (self) => {
+            const { left, width } = self.select;
+            if (width > 4) now.current.onZoom?.([self.posToVal(left, "x"), self.posToVal(left + width, "x")]);
+            self.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+          },
+        ],
+      },
+    };
+    const data: uPlot.AlignedData = [x, pick(chart.lower), pick(chart.upper), pick(chart.expected), pick(chart.value)];
+    const made = new uPlot(options, data, element);
+    plot.current = made;
+
+    let pressedAt = 0;
+    const press = (event: MouseEvent) => {
+      pressedAt = event.clientX;
+    };
+    const click = (event: MouseEvent) => {
+      const at = made.cursor.idx;
+      const index = at === null || at === undefined ? undefined : picked[at];
+      // The end of a brush is no click.
+      if (Math.abs(event.clientX - pressedAt) < 4 && index !== undefined) now.current.onSelect?.(index);
+    };
+    made.over.addEventListener("mousedown", press);
+    made.over.addEventListener("click", click);
+    const resize = new ResizeObserver(() => {
+      if (element.clientWidth > 0 && element.clientWidth !== made.width) made.setSize({ width: element.clientWidth, height });
+    });
+    resize.observe(element);
+    return () => {
+      resize.disconnect();
+      made.destroy();
+      plot.current = null;
+    };
+  }, [chart, times, height, cursor, small, log, palette]);
+
+  const [from, to] = axis ?? [null, null];
+  useEffect(() => {
+    // Any new range makes uPlot ask our `range` above, which knows the wanted one.
+    if (plot.current && times.length > 0) plot.current.setScale("x", { min: times[0]!, max: times.at(-1)! });
+  }, [from, to, times]);
+
+  useEffect(() => plot.current?.redraw(false), [selected]);
+
+  return <div ref={place} style={{ height, width: "100%", overflow: "hidden" }} aria-hidden />;
+}
+
+/** Zero is in sight where it means something, and nothing touches the frame. */
+export function yRange(low: number | null, high: number | null, zeroed: boolean, log: boolean, unit: string | null): [number, number] {
+  if (low === null || high === null) return [log ? 1 : 0, log ? 10 : 1];
+  if (log) return [low / 1.5, high * 1.5];
+  const space = (high - low || Math.abs(high) || 1) * 0.08;
+  if (!zeroed) return [low - space, high + space];
+  const top = high <= 0 ? 0 : high + Math.max(space, high * 0.08);
+  return [low < 0 ? low - space : 0, unit === "ratio" && high <= 1 ? Math.min(top || 0.01, 1.04) : top || 1];
+}
