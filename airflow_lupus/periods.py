@@ -72,7 +72,8 @@ class Resolved:
 
     def describe(self, grain: Grain) -> str:
         count = f"{len(self.periods)} {grain.unit}s" if len(self.periods) > 1 else f"1 {grain.unit}"
-        return f"{count} [{grain.local(self.start):%Y-%m-%d %H:%M}, {grain.local(self.end):%Y-%m-%d %H:%M}) {grain.timezone}, from {self.because}"
+        start, end = grain.local(self.start), grain.local(self.end)
+        return f"{count} [{start:%Y-%m-%d %H:%M}, {end:%Y-%m-%d %H:%M}) {grain.timezone}, from {self.because}"
 
 
 def resolve(rule: PeriodRule, run: RunDates) -> Resolved:

@@ -174,3 +174,10 @@ class Query(Source):
         if "{{" in self.written_sql:
             msg = "A Query that Jinja dates names one period: a range run needs the plain query and a time_column"
             raise SpecError(msg)
+
+
+def require_source(where: str, source: object) -> None:
+    """Raise unless it is a source."""
+    if not isinstance(source, Source):
+        msg = f"{where}: source must be Files(…), Table(…) or Query(…), not {source!r}"
+        raise SpecError(msg)

@@ -62,9 +62,9 @@ class Verdicts:
     @classmethod
     def blank(cls, shape: tuple[int, int]) -> Verdicts:
         """Nothing found, nothing known."""
-        numbers = [np.full(shape, np.nan) for _ in range(4)]
-        integers = [np.zeros(shape, dtype=np.int64) for _ in range(3)]
-        return cls(*numbers, *integers, np.full(shape, -1, dtype=np.int64))
+        expected, lower, upper, score = (np.full(shape, np.nan) for _ in range(4))
+        severity, reason, history = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+        return cls(expected, lower, upper, score, severity, reason, history, last=np.full(shape, -1, dtype=np.int64))
 
 
 class Detector:
@@ -155,4 +155,5 @@ def noise_floor(kinds: np.ndarray, level: np.ndarray, n: np.ndarray) -> np.ndarr
     ratio = np.sqrt(0.002**2 * (4 * np.minimum(share, 1 - share) + 0.02) + 0.7 * shrunk * (1 - shrunk) / rows)
     positive = np.maximum(level, 0)
     count = np.maximum(0.85 * np.sqrt(positive + 0.375), 0.01 * positive)
-    return np.where(kinds == "ratio", ratio, np.where(kinds == "count", count, 0.005 * np.abs(level)))
+    floor: np.ndarray = np.where(kinds == "ratio", ratio, np.where(kinds == "count", count, 0.005 * np.abs(level)))
+    return floor

@@ -37,8 +37,8 @@ class Window(Detector):
 
     :param periods: the window's length in periods of the series' grain; gaps count.
     :param center: `median` or `mean` (of what is not an outlier).
-    :param spread: `mad` (1.4826 × the median absolute deviation, or 1.2533 × the mean one where that is 0), `sigma` (standard deviation of what is not an outlier) or `percent`
-        (of the center).
+    :param spread: `mad` (1.4826 × the median absolute deviation, or 1.2533 × the mean one where that is 0), `sigma` (standard deviation of
+        what is not an outlier) or `percent` (of the center).
     :param threshold: in σ, or in percent: by default 3.5 σ or 30 %. Major begins at 1.43 × it, critical at 2.29 ×.
     :param direction: `up`, `down`, `both`, or `auto`: up for metrics of which only a rise is bad, such as null_ratio.
     :param min_history: fewer points in the window than this are `insufficient_history`.
@@ -62,11 +62,8 @@ class Window(Detector):
     name: ClassVar[str] = "window"
 
     def __post_init__(self) -> None:
-        for what, value, valid in (
-            ("center", self.center, CENTERS),
-            ("spread", self.spread, SPREADS),
-            ("direction", self.direction, DIRECTIONS),
-        ):
+        choices = {"center": (self.center, CENTERS), "spread": (self.spread, SPREADS), "direction": (self.direction, DIRECTIONS)}
+        for what, (value, valid) in choices.items():
             if value not in valid:
                 msg = f"Window: unknown {what} {value!r}: {did_you_mean(value, valid)}"
                 raise SpecError(msg)

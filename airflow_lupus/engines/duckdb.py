@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import duckdb
+import duckdb  # noqa: TID253  this module is imported when the engine is used
 
 from airflow_lupus.engines.base import Batches, FileSet, Group, Scan
 from airflow_lupus.exceptions import DataMissing, LimitExceeded, SourceError, SpecError
@@ -76,7 +76,10 @@ class DuckDBEngine:
             try:
                 return self._scan(connection, _read(connection, relation), relation, spec, needs, periods)
             except duckdb.OutOfMemoryException as error:
-                msg = f"DuckDB needs more than memory_limit={self.memory_limit!r}; raise [lupus] duckdb_memory_limit or measure fewer periods at once"
+                msg = (
+                    f"DuckDB needs more than memory_limit={self.memory_limit!r}; raise [lupus] duckdb_memory_limit or measure fewer "
+                    "periods at once"
+                )
                 raise LimitExceeded(msg) from error
             except (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException) as error:
                 broken = self._broken_files(connection, relation, spec)
@@ -94,7 +97,7 @@ class DuckDBEngine:
     @contextmanager
     def _connection(self, relation: Relation) -> Iterator[duckdb.DuckDBPyConnection]:
         with tempfile.TemporaryDirectory(prefix="lupus-duckdb-") as folder:
-            config = {"memory_limit": self.memory_limit, "threads": str(self.threads), "temp_directory": folder}
+            config: dict[str, Any] = {"memory_limit": self.memory_limit, "threads": self.threads, "temp_directory": folder}
             connection = duckdb.connect(":memory:", config=config)
             try:
                 connection.execute("SET TimeZone = 'UTC'")
@@ -197,7 +200,7 @@ def column_type(duckdb_type: str) -> str:
         return TEXT
     if base == "BOOLEAN":
         return BOOLEAN
-    if base in {"DECIMAL", "FLOAT", "DOUBLE"} or base.endswith("INT") or base == "INTEGER" or base == "UINTEGER":
+    if base in {"DECIMAL", "FLOAT", "DOUBLE"} or base.endswith(("INT", "INTEGER")):
         return NUMBER
     return TIME if base.startswith("TIME") or base == "DATE" else OTHER
 
@@ -258,7 +261,8 @@ def _with_period(
 ) -> tuple[str, list[Any]]:
     """A subquery of the relation's rows with `__period`, the index of the row's period; rows of no period are dropped."""
     by_file = isinstance(relation, FileSet) and any(file.period is not None for file in relation.files)
-    joins, condition, parameters = "", "true", []
+    joins, condition = "", "true"
+    parameters: list[Any] = []
     if by_file and isinstance(relation, FileSet):
         index = {period: i for i, period in enumerate(periods)}
         named = [(file.path, index[file.period]) for file in relation.files if file.period in index]
@@ -327,15 +331,15 @@ def _scanned(rows: list[Any], spec: MeasureSpec, wanted: list[tuple[str, Primiti
                 value = _entities(value, column, spec)  # noqa: PLW2901  the one primitive that is not a number
             state.setdefault(column, {})[primitive] = value
         count = row[width]
-        for column in state:
-            state[column][ROWS] = count
+        for primitives in state.values():
+            primitives[ROWS] = count
         dims = None if is_total else dict(zip(spec.group_columns, map(_dimension, row[2:width]), strict=True))
         if dims is not None:
             leaves[index] = leaves.get(index, 0) + 1
             if leaves[index] > spec.max_groups:
                 msg = (
-                    f"group_columns={list(spec.group_columns)} has more than max_groups={spec.max_groups:,} groups in one {spec.grain.unit}; "
-                    "group by fewer or coarser columns, or raise max_groups"
+                    f"group_columns={list(spec.group_columns)} has more than max_groups={spec.max_groups:,} groups in one "
+                    f"{spec.grain.unit}; group by fewer or coarser columns, or raise max_groups"
                 )
                 raise LimitExceeded(msg)
         if is_total or not spec.totals:
@@ -347,7 +351,10 @@ def _scanned(rows: list[Any], spec: MeasureSpec, wanted: list[tuple[str, Primiti
 def _entities(counts: Mapping[Any, int] | None, column: str, spec: MeasureSpec) -> dict[DimensionValue, int]:
     found = {_dimension(value): count for value, count in (counts or {}).items()}
     if len(found) > spec.max_groups:
-        msg = f"column {column!r} has more than max_groups={spec.max_groups:,} values in one {spec.grain.unit}: count per entity is not for it"
+        msg = (
+            f"column {column!r} has more than max_groups={spec.max_groups:,} values in one {spec.grain.unit}: "
+            "a count per entity is not for it"
+        )
         raise LimitExceeded(msg)
     return found
 

@@ -35,7 +35,7 @@ def sql_hook(conn_id: str, what: str) -> Any:
 
     found = connection(conn_id, what)
     try:
-        hook = found.get_hook()
+        hook = found.get_hook()  # type: ignore[no-untyped-call]
     except Exception as error:
         msg = f"{what}: connection {conn_id!r} of type {found.conn_type!r} has no hook here; is its provider installed?"
         raise SpecError(msg) from error

@@ -21,8 +21,8 @@ def open_source(source: Source, periods: Sequence[Period], spec: MeasureSpec) ->
         source.check_ranged()
         if spec.time_column is None and not source.per_period:
             msg = (
-                f"dataset {spec.dataset!r}: {len(periods)} periods at once need a time_column, or {{period}} in the path, to tell which row "
-                "belongs to which"
+                f"dataset {spec.dataset!r}: {len(periods)} periods at once need a time_column, or {{period}} in the path, to tell "
+                "which row belongs to which"
             )
             raise SpecError(msg)
     if isinstance(source, Files):

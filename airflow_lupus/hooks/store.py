@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+from airflow_lupus import config
 from airflow_lupus.exceptions import StoreConfigError
 from airflow_lupus.hooks.connections import sql_hook
 from airflow_lupus.stores.sql import SqlStore
@@ -20,7 +21,7 @@ def get_store() -> SqlStore:
     """
     from airflow.sdk import conf
 
-    conn_id = conf.get("lupus", "store_conn_id", fallback="").strip()
+    conn_id = config.get("store_conn_id")
     return _by_connection(conn_id) if conn_id else _local(_executors(conf.get("core", "executor", fallback="LocalExecutor")))
 
 
@@ -43,8 +44,9 @@ def _local(executors: tuple[str, ...]) -> SqlStore:
     remote = [name for name in executors if name not in LOCAL_EXECUTORS]
     if remote:
         msg = (
-            f"{remote[0]} runs tasks on other machines, where a local file would be another store: create a connection to a database that all "
-            "of them reach, for example `airflow connections add lupus_store --conn-uri postgresql://…`, and set [lupus] store_conn_id to it"
+            f"{remote[0]} runs tasks on other machines, where a local file would be another store: create a connection to a database "
+            "that all of them reach, for example `airflow connections add lupus_store --conn-uri postgresql://…`, and set "
+            "[lupus] store_conn_id to it"
         )
         raise StoreConfigError(msg)
     return SqlStore.at(f"sqlite:///{_airflow_home() / FILE_NAME}")

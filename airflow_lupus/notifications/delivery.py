@@ -46,7 +46,7 @@ def call(callback: Callback, context: Context, digest: Digest) -> None:
     from airflow.sdk import BaseNotifier
     from airflow.sdk.definitions.context import Context as AirflowContext
 
-    own: Any = AirflowContext(**{**context, "digest": digest, "anomalies": digest.anomalies})  # type: ignore[typeddict-item]
+    own: Any = AirflowContext(**{**context, "digest": digest, "anomalies": digest.anomalies})  # type: ignore[typeddict-unknown-key]
     if not isinstance(callback, BaseNotifier):
         callback(own)
         return

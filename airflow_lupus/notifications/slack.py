@@ -53,7 +53,7 @@ class SlackNotifier(BaseNotifier):
         except ModuleNotFoundError as error:
             raise MissingExtra("apache-airflow-providers-slack", "slack") from error
 
-        hook = SlackHook(slack_conn_id=self.slack_conn_id, **({"base_url": self.base_url} if self.base_url else {}))
+        hook = SlackHook(slack_conn_id=self.slack_conn_id, base_url=self.base_url)
         try:
             hook.client.chat_postMessage(channel=self.channel, text=title, blocks=message, unfurl_links=False)
         except AirflowNotFoundException as error:

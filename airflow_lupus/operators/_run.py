@@ -6,6 +6,7 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_lupus import config
 from airflow_lupus.exceptions import DataMissing, LupusError, OwnershipError, SpecError
 from airflow_lupus.model import Grain, TaskRef
 from airflow_lupus.periods import PeriodRule, Resolved, RunDates, resolve
@@ -80,22 +81,13 @@ def is_backfill(context: Context) -> bool:
     return str(getattr(context.get("dag_run"), "run_type", "")).rsplit(".", maxsplit=1)[-1].lower() == "backfill"
 
 
-def engine_options(name: str) -> dict[str, Any]:
-    """The engine's limits as `[lupus]` in Airflow's config has them."""
-    from airflow.sdk import conf
-
-    if name != "duckdb":
-        return {}
-    return {
-        "memory_limit": conf.get("lupus", "duckdb_memory_limit", fallback="2GB"),
-        "threads": int(conf.get("lupus", "duckdb_threads", fallback="2")),
-    }
-
-
 def make_engine(name: str) -> Engine:
+    """An engine within the limits that `[lupus]` in Airflow's configuration sets."""
     from airflow_lupus.engines import engine_named
 
-    return engine_named(name, **engine_options(name))
+    if name != "duckdb":
+        return engine_named(name)
+    return engine_named(name, memory_limit=config.get("duckdb_memory_limit"), threads=int(config.get("duckdb_threads")))
 
 
 def has_retries_left(context: Context) -> bool:

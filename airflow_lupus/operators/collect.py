@@ -13,17 +13,18 @@ from airflow_lupus.model import Grain, Measurement, PeriodRecord, PeriodStatus
 from airflow_lupus.operators import _run
 from airflow_lupus.operators.links import ChartsLink
 from airflow_lupus.periods import CONF_KEY, PeriodRule
-from airflow_lupus.sources import Source
+from airflow_lupus.sources import require_source
 from airflow_lupus.specs import ColumnMetrics, MeasureSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from airflow.sdk import BaseOperatorLink
     from airflow.sdk.definitions.context import Context
 
     from airflow_lupus.periods import Resolved
     from airflow_lupus.pipeline.measuring import Measured
+    from airflow_lupus.sources import Source
     from airflow_lupus.specs import MetricSet
     from airflow_lupus.stores.base import Saved
 
@@ -54,7 +55,8 @@ class MetricCollectOperator(BaseOperator):
     :param period: an ISO date or time whose period is measured, a pair of them as a half-open range, or `current`; templated.
     :param period_offset: measure so many periods later (or, negative, earlier) than the rule says: −7 for labels that come a week late.
     :param recollect: measure so many earlier periods again, since late rows arrive.
-    :param on_missing: what the task does when the source has nothing for its period: `fail` (a retry may find late data), `skip` or `ignore`.
+    :param on_missing: what the task does when the source has nothing for its period: `fail` (a retry may find late data), `skip` or
+        `ignore`.
     :param on_error: what a failure of collector or store does once the task's retries are used up: `warn` lets the task succeed, so that
         monitoring never breaks production; `fail` does not. A wrong spec always fails.
     :param owner: who is responsible for the dataset, named in alerts.
@@ -63,7 +65,7 @@ class MetricCollectOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("dataset", "source", "period")
-    operator_extra_links: ClassVar[Sequence[BaseOperatorLink]] = (ChartsLink(),)
+    operator_extra_links: Collection[BaseOperatorLink] = (ChartsLink(),)
     ui_color = "#e4f0e8"
 
     def __init__(
@@ -95,14 +97,12 @@ class MetricCollectOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not isinstance(source, Source):
-            msg = f"{self.task_id}: source must be Files(…), Table(…) or Query(…), not {source!r}"
-            raise SpecError(msg)
+        require_source(self.task_id, source)
         one_of("on_missing", on_missing, ON_MISSING)
         one_of("on_error", on_error, _run.ON_ERROR)
         check_engine(engine)
         if isinstance(group_columns, str):
-            msg = f"group_columns must be a list of columns, not the text {group_columns!r}"
+            msg = f"{self.task_id}: group_columns must be a list of columns, not the text {group_columns!r}"
             raise SpecError(msg)
         self.source = source
         self.dataset = dataset or source.default_dataset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
@@ -18,7 +18,7 @@ from airflow_lupus.periods import PeriodRule, resolve
 from airflow_lupus.stores.base import NewDelivery
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from airflow.sdk import BaseOperatorLink
     from airflow.sdk.definitions.context import Context
@@ -147,15 +147,15 @@ class AnomalyDetectOperator(BaseOperator):
     :param detectors: detectors by pattern over `column.metric`: `"*"`, `"dep_time.*"`, `"*.null_ratio"`, `"dep_time.null_ratio"`; the most
         specific replaces the others, and a list means any of them. By default `{"*": Window()}`.
     :param on_anomaly_callback: notifiers, or functions of the context, that are told once a run: `context["digest"]`.
-    :param fail_on: the severity (`warning`, `major`, `critical`) from which an anomaly in the newest period fails the task, after commit and
-        delivery, so that downstream tasks do not run.
+    :param fail_on: the severity (`warning`, `major`, `critical`) from which an anomaly in the newest period fails the task, after commit
+        and delivery, so that downstream tasks do not run.
     :param on_error: as for `MetricCollectOperator`.
     :param period: as for `MetricCollectOperator`; by default what this run collected.
     :param period_offset: likewise.
     """
 
     template_fields: Sequence[str] = ("dataset", "period")
-    operator_extra_links: ClassVar[Sequence[BaseOperatorLink]] = (ChartsLink(),)
+    operator_extra_links: Collection[BaseOperatorLink] = (ChartsLink(),)
     ui_color = "#f7e6e1"
 
     def __init__(

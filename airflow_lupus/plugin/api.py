@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, HTTPException, Query
 
 from airflow_lupus.hooks.store import get_store
-from airflow_lupus.plugin import schemas
+from airflow_lupus.plugin import schemas  # noqa: TC001  FastAPI needs it at run time
 from airflow_lupus.plugin.access import ReadableDags, get_user
 from airflow_lupus.plugin.explorer import Explorer
 from airflow_lupus.stores.reading import Filter

@@ -14,7 +14,7 @@ from airflow_lupus.model import ANY_COLUMN, Grain
 from airflow_lupus.notifications.delivery import call_all
 from airflow_lupus.operators import _run
 from airflow_lupus.periods import PeriodRule
-from airflow_lupus.sources import Source
+from airflow_lupus.sources import require_source
 from airflow_lupus.specs import MeasureSpec, TableMetrics
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from airflow_lupus.model import DimensionValue, Period
     from airflow_lupus.notifications.delivery import Callback
     from airflow_lupus.periods import Resolved
+    from airflow_lupus.sources import Source
 
 
 class DataMissingSensor(BaseSensorOperator):
@@ -63,9 +64,7 @@ class DataMissingSensor(BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not isinstance(source, Source):
-            msg = f"{self.task_id}: source must be Files(…), Table(…) or Query(…), not {source!r}"
-            raise SpecError(msg)
+        require_source(self.task_id, source)
         if min_rows < 0:
             msg = f"min_rows cannot be {min_rows}"
             raise SpecError(msg)

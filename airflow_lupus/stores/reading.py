@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from airflow_lupus.model import canonical_json
 from airflow_lupus.stores.schema import (
-    annotations,
+    dataset_annotations,
     datasets,
     definitions,
     latest,
@@ -194,8 +194,10 @@ def dataset_rows(connection: sa.Connection, dag_ids: Collection[str]) -> list[sa
 
 
 def annotation_rows(connection: sa.Connection, dataset_ids: Collection[int], wanted: Filter) -> list[sa.Row[Any]]:
-    query = sa.select(annotations).where(annotations.c.dataset_id.in_(list(dataset_ids)), *wanted.in_range(annotations.c.start))
-    return list(connection.execute(query.order_by(annotations.c.start)))
+    query = sa.select(dataset_annotations).where(
+        dataset_annotations.c.dataset_id.in_(list(dataset_ids)), *wanted.in_range(dataset_annotations.c.start)
+    )
+    return list(connection.execute(query.order_by(dataset_annotations.c.start)))
 
 
 def narrow(rows: Sequence[sa.Row[Any]], wanted: Filter, anomalous: Collection[int]) -> tuple[list[sa.Row[Any]], dict[str, dict[str, int]]]:
@@ -207,7 +209,8 @@ def narrow(rows: Sequence[sa.Row[Any]], wanted: Filter, anomalous: Collection[in
             chosen[name] = {canonical_json(value) for value in getattr(wanted, name)}
     for name, values in wanted.dimensions.items():
         chosen[f"dim.{name}"] = {canonical_json(value) for value in values}
-    kept, facets = [], {}
+    kept: list[sa.Row[Any]] = []
+    facets: dict[str, dict[str, int]] = {}
     for row in rows:
         if wanted.anomalous and row.id not in anomalous:
             continue

@@ -13,7 +13,7 @@ from airflow_lupus.exceptions import OwnershipError
 from airflow_lupus.model import PeriodStatus, canonical_json, digest
 from airflow_lupus.stores.base import Saved
 from airflow_lupus.stores.schema import (
-    annotations,
+    dataset_annotations,
     datasets,
     definitions,
     latest,
@@ -102,7 +102,7 @@ def save(
     _save_periods(connection, row.id, dataset, scope, measurement, measurement_id)
     if redefined:
         text = f"{task.task} changed the definition of {redefined} series; their baseline restarts here"
-        _insert(connection, annotations, dataset_id=row.id, start=min(starts), kind="definition_change", text=text, created_at=now)
+        _insert(connection, dataset_annotations, dataset_id=row.id, start=min(starts), kind="definition_change", text=text, created_at=now)
     saved = Saved(len(added), len(updated), len(retracted), unchanged, redefined)
     touched = {item["series_id"] for item in added} | {item["s"] for item in updated} | {series_id for series_id, _ in retracted}
     refresh_latest(connection, touched)
@@ -177,7 +177,7 @@ def _definition(connection: sa.Connection, dataset_id: int, definition: Mapping[
 
 
 def _known_series(connection: sa.Connection, dataset_id: int) -> dict[str, sa.Row[Any]]:
-    query = (
+    query: sa.Select[Any] = (
         sa.select(
             series.c.id,
             series.c.identity,
@@ -189,7 +189,7 @@ def _known_series(connection: sa.Connection, dataset_id: int) -> dict[str, sa.Ro
         .join(definitions, definitions.c.id == series.c.definition_id)
         .where(series.c.dataset_id == dataset_id)
     )
-    return {row.identity: row for row in connection.execute(query)}
+    return {row.identity: row for row in connection.execute(query).all()}
 
 
 def _claim(
@@ -346,7 +346,7 @@ def _save_periods(
         connection.execute(sa.insert(periods), added)
     if updated:
         at = sa.and_(*[periods.c[name] == value for name, value in key.items()], periods.c.start == sa.bindparam("t"))
-        changes = {name: sa.bindparam(name) for name in ("status", "rows", "reason", "absent_groups")}
+        changes: dict[str, Any] = {name: sa.bindparam(name) for name in ("status", "rows", "reason", "absent_groups")}
         connection.execute(sa.update(periods).where(at).values(**changes, measurement_id=sa.bindparam("m")), updated)
 
 

@@ -223,7 +223,7 @@ deliveries = Table(
     comment="the outbox: what is to be told, and whether it was",
 )
 
-annotations = Table(
+dataset_annotations = Table(
     f"{PREFIX}annotations",
     metadata,
     Column("id", _Id, primary_key=True),

@@ -7,6 +7,7 @@ import { formatTicks, formatTimes } from "../format";
 import { downsample } from "./downsample";
 import { drawMarks } from "./marks";
 import { usePalette } from "./palette";
+import { yRange } from "./range";
 
 const sheet = document.createElement("style");
 sheet.textContent = styles;
@@ -62,7 +63,7 @@ export function LineChart({ chart, height, axis, cursor, small = false, log = fa
       width: element.clientWidth,
       height,
       legend: { show: false },
-      padding: [small ? 8 : 22, small ? 8 : 16, 0, 0],
+      padding: [small ? 8 : 22, small ? 14 : 18, 0, 0],
       tzDate: (second) => uPlot.tzDate(new Date(second * 1000), timezone),
       cursor: {
         sync: { key: cursor, setSeries: false, scales: ["x", null] },
@@ -96,7 +97,7 @@ export function LineChart({ chart, height, axis, cursor, small = false, log = fa
           stroke: palette.text,
           font: text,
           grid: { show: false },
-          ticks: { stroke: palette.grid, width: 1, size: 4 },
+          ticks: { stroke: palette.gap, width: 1, size: 4 },
           space: small ? 60 : 70,
           size: small ? 36 : 42,
           values: (_, splits, __, ___, step) => formatTimes(splits, step, timezone),
@@ -106,7 +107,7 @@ export function LineChart({ chart, height, axis, cursor, small = false, log = fa
           font: text,
           grid: { stroke: palette.grid, width: 1 },
           ticks: { show: false },
-          space: small ? 34 : 44,
+          space: small ? 26 : 40,
           size: small ? 48 : 56,
           gap: 6,
           values: (_, splits, __, ___, step) => formatTicks(splits, step, unit),
@@ -184,14 +185,4 @@ export function LineChart({ chart, height, axis, cursor, small = false, log = fa
   useEffect(() => plot.current?.redraw(false), [selected]);
 
   return <div ref={place} style={{ height, width: "100%", overflow: "hidden" }} aria-hidden />;
-}
-
-/** Zero is in sight where it means something, and nothing touches the frame. */
-export function yRange(low: number | null, high: number | null, zeroed: boolean, log: boolean, unit: string | null): [number, number] {
-  if (low === null || high === null) return [log ? 1 : 0, log ? 10 : 1];
-  if (log) return [low / 1.5, high * 1.5];
-  const space = (high - low || Math.abs(high) || 1) * 0.08;
-  if (!zeroed) return [low - space, high + space];
-  const top = high <= 0 ? 0 : high + Math.max(space, high * 0.08);
-  return [low < 0 ? low - space : 0, unit === "ratio" && high <= 1 ? Math.min(top || 0.01, 1.04) : top || 1];
 }

@@ -48,7 +48,8 @@ export function drawMarks(plot: uPlot, { chart, palette, small, selected }: Mark
     const x = xOf(index);
     if (!inside(x)) continue;
     context.fillStyle = status === "failed" ? palette.failed : palette.gap;
-    context.fillRect(x - ratio, bottom - (small ? 5 : 8) * ratio, 2 * ratio, (small ? 5 : 8) * ratio);
+    const tick = (small ? 6 : 10) * ratio;
+    context.fillRect(x - ratio, bottom - tick, 2 * ratio, tick);
   }
 
   // Values between two gaps: a line needs two points, so that without a dot they would be invisible.
@@ -63,6 +64,7 @@ export function drawMarks(plot: uPlot, { chart, palette, small, selected }: Mark
     context.fill();
   }
 
+  let taken = left;
   for (const note of chart.annotations) {
     const x = plot.valToPos(Date.parse(note.start) / 1000, "x", true);
     if (!inside(x)) continue;
@@ -79,9 +81,13 @@ export function drawMarks(plot: uPlot, { chart, palette, small, selected }: Mark
     context.font = `${12 * ratio}px ${palette.font}`;
     context.fillStyle = palette.note;
     context.textBaseline = "bottom";
-    const room = left + width - x;
-    context.textAlign = room < context.measureText(text).width ? "right" : "left";
-    context.fillText(text, x, top - 2 * ratio);
+    const wide = context.measureText(text).width;
+    const from = Math.max(Math.min(x, left + width - wide), 0);
+    // Where two would cover each other the first one stands; the pointer's note says the other.
+    if (from < taken) continue;
+    context.textAlign = "left";
+    context.fillText(text, from, top - 2 * ratio);
+    taken = from + wide + 8 * ratio;
   }
 
   if (selected !== null && inside(xOf(selected))) {

@@ -179,7 +179,7 @@ const Legend = () => (
       </HStack>
     ))}
     <HStack gap={1.5}>
-      <Box width="2px" height="8px" bg="fg.subtle" />
+      <Box width="2px" height="8px" bg="fg.muted" />
       no data
     </HStack>
   </HStack>

@@ -2,7 +2,7 @@ import { Box, Button, Flex, Grid, Heading, HStack, Input, Skeleton, Switch, Text
 import { useEffect, useRef, useState } from "react";
 
 import type { Dataset, Problem, SeriesPage } from "../api";
-import { plural } from "../format";
+import { formatCount, plural } from "../format";
 import { Select } from "../ui/Choice";
 import { Empty, ErrorNote, FirstSteps } from "../ui/notes";
 import { RangePicker } from "../ui/RangePicker";
@@ -44,7 +44,7 @@ export function Explorer({ view, change, range, datasets, anomalousEver, problem
     <Box>
       <Flex justify="space-between" align="flex-start" gap={3} wrap="wrap" mb={3}>
         <Box minWidth={0}>
-          <Heading size="lg">Metrics</Heading>
+          {dagId === undefined ? <Heading size="lg">Metrics</Heading> : null}
           <Status view={view} change={change} page={page} anomalousEver={anomalousEver} />
         </Box>
         <RangePicker view={view} change={change} shown={range?.axis ?? null} />
@@ -103,7 +103,8 @@ function Status({ view, change, page, anomalousEver }: Pick<Props, "view" | "cha
         <SeverityBadge key={severity} severity={severity} count={page.anomalous[severity] ?? 0} />
       ))}
       <Text color="fg.muted" fontSize="sm">
-        {anomalous > 0 ? `${plural(anomalous, "series", "series")} of ${plural(page.total, "series", "series").replace(" series", "")} anomalous` : `No anomalies in ${plural(page.total, "series", "series")}`} {rangeWords(view)}
+        {anomalous > 0 ? `${formatCount(anomalous)} of ${plural(page.total, "series", "series")} anomalous` : `No anomalies in ${plural(page.total, "series", "series")}`}{" "}
+        {rangeWords(view)}
       </Text>
       {elsewhere ? (
         <Button size="xs" variant="plain" px={0} color="fg.info" onClick={() => change({ range: "all", from: "", to: "" })}>

@@ -11,10 +11,10 @@ const TITLES: Record<string, string> = { dataset: "Dataset", column: "Column", m
 export function Facets({ facets, view, change }: { facets: readonly Facet[]; view: View; change: Change }) {
   return (
     <VStack align="stretch" gap={5}>
-      <Level view={view} change={change} />
       {facets.map((facet) => (
         <FacetList key={facet.name} facet={facet} view={view} change={change} />
       ))}
+      <Level view={view} change={change} />
     </VStack>
   );
 }
@@ -53,7 +53,8 @@ function FacetList({ facet, view, change }: { facet: Facet; view: View; change: 
   // What is chosen stays in sight, or it could not be taken back.
   const shown = facet.values.filter(({ value }, index) => open || index < SHOWN || isChosen(value));
   const hidden = facet.values.length - shown.length;
-  if (facet.values.length === 0) return null;
+  // A choice of one is none.
+  if (facet.values.length < 2 && facet.more === 0 && !facet.values.some(({ value }) => isChosen(value))) return null;
   const title = TITLES[facet.name] ?? facet.name.replace(/^dim\./, "");
   return (
     <Box role="group" aria-label={title}>

@@ -58,26 +58,31 @@ export const SeriesCard = memo(function SeriesCard({ series, chart, axis, see }:
       _hover={{ borderColor: "border.emphasized" }}
     >
       <Flex justify="space-between" gap={2} align="baseline">
-        <Link asChild fontWeight="semibold" color="fg" truncate>
+        <Link asChild fontWeight="semibold" color="fg.info" minWidth={0}>
           <RouterLink to={{ search: seriesSearch(series.id) }} title={seriesName(series)}>
-            {metricName(series)}
+            <Text as="span" truncate>
+              {metricName(series)}
+            </Text>
           </RouterLink>
         </Link>
-        <Text fontSize="sm" color="fg.muted" whiteSpace="nowrap" fontVariantNumeric="tabular-nums">
+        <Text fontSize="sm" color="fg.muted" whiteSpace="nowrap" fontVariantNumeric="tabular-nums" title={hover ? undefined : "Newest value"}>
           {readout(series, chart, hover)}
         </Text>
       </Flex>
-      <HStack gap={1} mt={1} overflow="hidden">
+      <HStack gap={1} mt={1} minHeight="1.375rem" overflow="hidden">
         <Text fontSize="xs" color="fg.muted" whiteSpace="nowrap">
           {series.dataset}
         </Text>
-        {groups.length === 0 && series.level === "total" ? null : (
-          groups.map(([name, value]) => (
-            <Badge key={name} size="sm" variant="subtle" fontFamily="mono" title={`${name}=${dimensionText(value)}`}>
-              {name}={dimensionText(value)}
-            </Badge>
-          ))
-        )}
+        {groups.length === 0 && series.level === "total" ? (
+          <Badge size="sm" variant="outline">
+            total
+          </Badge>
+        ) : null}
+        {groups.map(([name, value]) => (
+          <Badge key={name} size="sm" variant="subtle" fontFamily="mono" title={`${name}=${dimensionText(value)}`}>
+            {name}={dimensionText(value)}
+          </Badge>
+        ))}
       </HStack>
       <Flex gap={1.5} align="baseline" mt={2} minHeight="2.5rem">
         {worst?.severity ? (

@@ -1,4 +1,4 @@
-import { NativeSelect, SegmentGroup } from "@chakra-ui/react";
+import { Button, ButtonGroup, NativeSelect } from "@chakra-ui/react";
 
 interface Props<T extends string> {
   label: string;
@@ -7,13 +7,16 @@ interface Props<T extends string> {
   onChange: (value: T) => void;
 }
 
-/** One of a few, all in sight. */
+/** One of a few, all in sight: the same buttons as above Airflow's list of DAGs. */
 export function Segments<T extends string>({ label, value, options, onChange }: Props<T>) {
   return (
-    <SegmentGroup.Root size="sm" aria-label={label} value={value} onValueChange={(event) => onChange(event.value as T)}>
-      <SegmentGroup.Indicator />
-      <SegmentGroup.Items items={options.map(([one, words]) => ({ value: one, label: words }))} />
-    </SegmentGroup.Root>
+    <ButtonGroup attached size="sm" colorPalette="brand" variant="outline" role="group" aria-label={label}>
+      {options.map(([one, words]) => (
+        <Button key={one} aria-pressed={one === value} variant={one === value ? "solid" : "outline"} px={3} onClick={() => onChange(one)}>
+          {words}
+        </Button>
+      ))}
+    </ButtonGroup>
   );
 }
 

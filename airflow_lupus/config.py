@@ -1,0 +1,37 @@
+"""The `[lupus]` section of Airflow's configuration: one table that code, provider info and documentation read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SECTION = "lupus"
+
+
+@dataclass(frozen=True)
+class Option:
+    """A setting, as `airflow config list` and the documentation describe it."""
+
+    description: str
+    type: str
+    default: str
+    example: str | None = None
+
+
+OPTIONS = {
+    "store_conn_id": Option(
+        "Airflow connection of the database that keeps metrics and verdicts. Empty: SQLite in AIRFLOW_HOME, for one machine. Set, it must "
+        "resolve: there is no falling back.",
+        "string",
+        "",
+        "lupus_store",
+    ),
+    "duckdb_memory_limit": Option("Memory that DuckDB may take in one task before it spills to disk.", "string", "2GB", "8GB"),
+    "duckdb_threads": Option("Cores that DuckDB may use in one task.", "integer", "2", "4"),
+}
+
+
+def get(name: str) -> str:
+    """The option's value, by default the one written here: the Task SDK does not know providers' defaults."""
+    from airflow.sdk import conf
+
+    return str(conf.get(SECTION, name, fallback=OPTIONS[name].default)).strip()
