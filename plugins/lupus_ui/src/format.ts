@@ -65,13 +65,23 @@ export function formatRange(lower: number | null, upper: number | null, series: 
   return `${unit === "ratio" ? low.replace(`${NARROW}%`, "") : low} to ${formatValue(upper, series)}`;
 }
 
+/** How many decimals a step between labels needs: 0.25 needs two. */
+function stepDecimals(step: number): number {
+  for (let decimals = 0; decimals < 8; decimals++) {
+    const scaled = step * 10 ** decimals;
+    if (Math.abs(scaled - Math.round(scaled)) < 1e-6) return decimals;
+  }
+  return 8;
+}
+
 /** Axis labels: as many decimals as tell neighbours apart, SI prefixes for large numbers. */
 export function formatTicks(values: readonly (number | null)[], step: number, unit: string | null): string[] {
   return values.map((value) => {
     if (value === null) return "";
-    if (unit === "ratio") return `${plain(value * 100, clamp(Math.ceil(-Math.log10(step * 100) - 1e-9), 0, 6))}${NARROW}%`;
-    if (Math.abs(value) >= 10_000) return plain(value, 1, true);
-    return plain(value, clamp(Math.ceil(-Math.log10(step) - 1e-9), 0, 8));
+    if (unit === "ratio") return `${plain(value * 100, stepDecimals(step * 100))}${NARROW}%`;
+    if (Math.abs(value) < 10_000) return plain(value, stepDecimals(step));
+    const scale = 1000 ** Math.floor(Math.log10(Math.abs(value)) / 3);
+    return plain(value, Math.min(stepDecimals(step / scale), 3), true);
   });
 }
 
