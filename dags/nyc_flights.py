@@ -19,6 +19,7 @@ NEW_YORK = ZoneInfo("America/New_York")
 FOLDER = os.environ.get("LUPUS_DEMO_DATA", "data/flights")
 
 flights = Files(FOLDER + "/{period:%Y-%m-%d}.parquet")
+far_from_usual = Window(periods=28, center="mean", spread="sigma", threshold=6)
 slack = SlackNotifier(slack_conn_id="slack_default", channel="#flights")
 
 with DAG(
@@ -63,9 +64,8 @@ with DAG(
         task_id="detect",
         dataset="flights",
         detectors={
-            "*": Window(spread="percent", threshold=40),
-            "dep_delay.*": Window(center="mean", spread="sigma", threshold=5),
-            "dep_time.null_ratio": [Threshold(upper=0.3), Window(center="mean", spread="sigma", threshold=6)],
+            "*": far_from_usual,
+            "dep_time.null_ratio": [Threshold(upper=0.3, severity="critical"), far_from_usual],
         },
         on_anomaly_callback=[slack],
     )

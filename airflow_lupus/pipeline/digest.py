@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from airflow_lupus.model import Grain
     from airflow_lupus.pipeline.judging import Anomaly, Report
 
+CONTEXT = 30
+"""Periods before the judged ones that a link to the page shows."""
 KEPT = 50
 """Anomalies that a digest carries in full; of the rest it knows the number."""
 
@@ -114,6 +116,7 @@ def build(report: Report, links: Links, dag_id: str, run_id: str, *, errors: Seq
     """The digest of a run's news."""
     grain = report.grain
     news = report.news
+    before = grain.shift(grain.containing(_at(report.target[0])), -CONTEXT)
     problems = [
         f"{_day(grain, record.period.start)} is {record.status}: {record.reason or 'no data'}" for record in report.problems[:10]
     ] + list(errors)
@@ -130,7 +133,7 @@ def build(report: Report, links: Links, dag_id: str, run_id: str, *, errors: Seq
         runbook=report.runbook,
         run_url=links.run_url,
         log_url=links.log_url,
-        page_url=page_url(links.base_url, dataset=report.dataset, start=_at(report.target[0]), end=_at(report.target[1])),
+        page_url=page_url(links.base_url, dataset=report.dataset, start=before.start, end=_at(report.target[1])),
     )
 
 
