@@ -171,9 +171,14 @@ def _task(task: TaskRef) -> dict[str, Any]:
 
 
 def _definition(connection: sa.Connection, dataset_id: int, definition: Mapping[str, Any], task: TaskRef) -> int:
-    key = {"dataset_id": dataset_id, "dag_id": task.dag_id, "task_id": task.task_id, "hash": digest(definition)}
-    found = connection.execute(sa.select(definitions.c.id).filter_by(**key)).scalar()
-    return int(found) if found is not None else _insert(connection, definitions, **key, spec=canonical_json(definition))
+    """The definition's id. Tasks that define alike share it; within a DAG it follows a task that was renamed."""
+    key = {"dataset_id": dataset_id, "hash": digest(definition)}
+    found = connection.execute(sa.select(definitions).filter_by(**key)).first()
+    if found is None:
+        return _insert(connection, definitions, **key, dag_id=task.dag_id, task_id=task.task_id, spec=canonical_json(definition))
+    if found.dag_id == task.dag_id and found.task_id != task.task_id:
+        connection.execute(sa.update(definitions).where(definitions.c.id == found.id).values(task_id=task.task_id))
+    return int(found.id)
 
 
 def _known_series(connection: sa.Connection, dataset_id: int) -> dict[str, sa.Row[Any]]:
@@ -200,22 +205,21 @@ def _claim(
     task: TaskRef,
 ) -> int:
     """Make the task's definition that of the series it measures; how many were defined otherwise by the same task before."""
-    mine = connection.execute(sa.select(definitions).where(definitions.c.id == definition_id)).one()
     changed = []
     for info in measured:
         row = found.get(info.key.identity)
         if row is None or row.definition_id == definition_id:
             continue
-        if row.hash != mine.hash and (row.dag_id, row.task_id) != (task.dag_id, task.task_id):
+        if (row.dag_id, row.task_id) != (task.dag_id, task.task_id):
             msg = (
                 f"Series {info.key} is already measured by {row.dag_id}.{row.task_id}, from another source or with another filter than "
                 f"{task.task} has: give one of them another dataset name"
             )
             raise OwnershipError(msg)
-        changed.append((row.id, row.hash != mine.hash))
-    for chunk in chunks(series_id for series_id, _ in changed):
+        changed.append(row.id)
+    for chunk in chunks(changed):
         connection.execute(sa.update(series).where(series.c.id.in_(chunk)).values(definition_id=definition_id))
-    return sum(differs for _, differs in changed)
+    return len(changed)
 
 
 def _series_ids(

@@ -1,0 +1,1 @@
+"""What several tests use: real stores, a Slack double, small measurements."""
