@@ -1,5 +1,6 @@
 import { Box } from "@chakra-ui/react";
-import { useMemo, useState } from "react";
+import { type RefObject, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { useLocation, useNavigate } from "react-router-dom";
 
 import { type Datasets, pathOf, useGet } from "./api";
 import { Detail } from "./detail/Detail";
@@ -11,7 +12,33 @@ interface Props {
   dagId?: string;
 }
 
-export default function Lupus({ dagId }: Props) {
+export default function Lupus(props: Props) {
+  return useSettled() ? <Page {...props} /> : null;
+}
+
+let settled = false;
+
+/**
+ * Airflow renders a freshly loaded plugin as a lazy component, and from the next navigation on as itself: React then builds the page anew,
+ * which would take the focus out of the search field after its first letters. So that navigation happens here, before there is a page.
+ */
+function useSettled(): boolean {
+  const [ready, setReady] = useState(settled);
+  const navigate = useNavigate();
+  const here = useLocation();
+  useEffect(() => {
+    if (ready) return;
+    settled = true;
+    void navigate(here, { replace: true });
+    const timer = setTimeout(() => setReady(true), 50);
+    return () => clearTimeout(timer);
+    // Once, at the first mounting.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, []);
+  return ready;
+}
+
+function Page({ dagId }: Props) {
   const [view, change] = useView();
   const [attempt, setAttempt] = useState(0);
   // All time first: quick ranges count back from the newest data, which this says.
@@ -29,17 +56,46 @@ export default function Lupus({ dagId }: Props) {
     attempt,
     dagId,
   };
+  const root = useRef<HTMLDivElement>(null);
+  useScrollMemory(root, view.series);
+  // Once seen the list stays, hidden behind a chart, so that going back finds it as it was.
+  const listed = useRef(false);
+  listed.current ||= view.series === null;
   return (
-    <Box p={{ base: 2, md: 4 }} width="100%" minWidth={0} data-testid="lupus">
-      {view.series === null ? (
-        <Explorer
-          {...common}
-          datasets={bounded ? within.data?.datasets : known}
-          anomalousEver={known?.reduce((sum, dataset) => sum + dataset.anomalous_series, 0) ?? 0}
-        />
-      ) : (
-        <Detail {...common} id={view.series} />
-      )}
+    <Box ref={root} p={{ base: 2, md: 4 }} width="100%" minWidth={0} data-testid="lupus">
+      {listed.current ? (
+        <Box display={view.series === null ? "block" : "none"}>
+          <Explorer
+            {...common}
+            range={view.series === null ? range : null}
+            datasets={bounded ? within.data?.datasets : known}
+            anomalousEver={known?.reduce((sum, dataset) => sum + dataset.anomalous_series, 0) ?? 0}
+          />
+        </Box>
+      ) : null}
+      {view.series === null ? null : <Detail {...common} id={view.series} />}
     </Box>
   );
+}
+
+function scrollerOf(element: HTMLElement | null): HTMLElement | null {
+  for (let box = element; box; box = box.parentElement) {
+    if (/auto|scroll/.test(getComputedStyle(box).overflowY) && box.scrollHeight > box.clientHeight) return box;
+  }
+  return null;
+}
+
+/** A chart opens at its top; the list comes back where it was left. Airflow, not we, owns what scrolls. */
+function useScrollMemory(root: RefObject<HTMLDivElement | null>, series: number | null): void {
+  const left = useRef(0);
+  useLayoutEffect(() => {
+    const scroller = scrollerOf(root.current);
+    if (scroller) scroller.scrollTop = series === null ? left.current : 0;
+    if (series !== null) return;
+    const keep = (event: Event) => {
+      if (event.target instanceof HTMLElement && event.target.contains(root.current)) left.current = event.target.scrollTop;
+    };
+    document.addEventListener("scroll", keep, { capture: true, passive: true });
+    return () => document.removeEventListener("scroll", keep, { capture: true });
+  }, [root, series]);
 }

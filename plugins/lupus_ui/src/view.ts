@@ -1,6 +1,6 @@
 /** What the page shows, as its address says it: every view has a permanent link. */
 
-import { useCallback, useMemo } from "react";
+import { useCallback, useMemo, useRef } from "react";
 import { useSearchParams } from "react-router-dom";
 
 import type { Dataset, DimensionValue, Query } from "./api";
@@ -93,11 +93,14 @@ export type Change = (change: Partial<View>, how?: { replace: boolean }) => void
 export function useView(): [View, Change] {
   const [search, setSearch] = useSearchParams();
   const view = useMemo(() => parseView(search), [search]);
-  const change = useCallback<Change>(
-    (part, how) =>
-      setSearch((now) => writeView({ ...parseView(now), ...part }, now), { replace: how?.replace ?? false, preventScrollReset: true }),
-    [setSearch],
-  );
+  // The router's own updater sees the address as of the last rendering: a second change before the next one would undo the first.
+  const latest = useRef({ search, setSearch });
+  latest.current = { search, setSearch };
+  const change = useCallback<Change>((part, how) => {
+    const { current } = latest;
+    current.search = writeView({ ...parseView(current.search), ...part }, current.search);
+    current.setSearch(current.search, { replace: how?.replace ?? false, preventScrollReset: true });
+  }, []);
   return [view, change];
 }
 

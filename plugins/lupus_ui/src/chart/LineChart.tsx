@@ -23,6 +23,9 @@ export interface Hover {
   own: boolean;
 }
 
+/** Position of the value among uPlot's columns; the first is the time. */
+const VALUE = 4;
+
 interface Props {
   chart: Chart;
   height: number;
@@ -53,6 +56,9 @@ export function LineChart({ chart, height, axis, cursor, small = false, log = fa
     const { unit, kind, timezone } = chart.series;
     const picked = downsample(chart, Math.max(element.clientWidth, 200));
     const pick = (column: readonly (number | null)[]) => picked.map((index) => (log && (column[index] ?? 0) <= 0 ? null : (column[index] ?? null)));
+    // On a logarithmic axis a band down to zero reaches the frame.
+    const floor = log ? Math.min(...[...chart.value, ...chart.expected].filter((value): value is number => value !== null && value > 0)) : 0;
+    const lower = log ? chart.lower.map((value) => (value !== null && value < floor ? floor / 1.5 : value)) : chart.lower;
     const x = picked.map((index) => times[index]!);
     // What lies between the marks must not be cut off at the edges.
     const margin = small ? 0.015 : 0.01;
@@ -68,7 +74,8 @@ export function LineChart({ chart, height, axis, cursor, small = false, log = fa
       cursor: {
         sync: { key: cursor, setSeries: false, scales: ["x", null] },
         drag: { x: Boolean(now.current.onZoom), y: false, setScale: false },
-        points: { size: small ? 5 : 7, fill: palette.line },
+        // A dot on the value only, not on the band's edges.
+        points: { size: (_, position) => (position === VALUE ? (small ? 5 : 7) : 0), fill: palette.line },
         y: false,
         // A double click resets the zoom through us: the zoom is part of the page's address.
         bind: {
@@ -149,7 +156,7 @@ export function LineChart({ chart, height, axis, cursor, small = false, log = fa
         ],
       },
     };
-    const data: uPlot.AlignedData = [x, pick(chart.lower), pick(chart.upper), pick(chart.expected), pick(chart.value)];
+    const data: uPlot.AlignedData = [x, pick(lower), pick(chart.upper), pick(chart.expected), pick(chart.value)];
     const made = new uPlot(options, data, element);
     plot.current = made;
 

@@ -119,8 +119,8 @@ function Loaded({ chart, view, change, range, dagId }: { chart: Chart; view: Vie
         )}
       </Box>
       {selected === null ? null : <Readout chart={chart} index={selected} />}
-      <PointTable chart={chart} view={view} change={change} selected={selected} onSelect={select} />
       <Siblings series={series} range={range} axis={axis} dagId={dagId} />
+      <PointTable chart={chart} view={view} change={change} selected={selected} onSelect={select} />
     </>
   );
 }

@@ -65,9 +65,12 @@ export const SeriesCard = memo(function SeriesCard({ series, chart, axis, see }:
             </Text>
           </RouterLink>
         </Link>
-        <Text fontSize="sm" color="fg.muted" whiteSpace="nowrap" fontVariantNumeric="tabular-nums" title={hover ? undefined : "Newest value"}>
-          {readout(series, chart, hover)}
-        </Text>
+        <HStack gap={1.5} title={hover ? undefined : latest?.severity ? `The newest value is anomalous (${latest.severity})` : "Newest value"}>
+          {latest?.severity && !hover ? <SeverityShape severity={latest.severity} size={10} /> : null}
+          <Text fontSize="sm" color="fg.muted" whiteSpace="nowrap" fontVariantNumeric="tabular-nums">
+            {readout(series, chart, hover)}
+          </Text>
+        </HStack>
       </Flex>
       <HStack gap={1} mt={1} minHeight="1.375rem" overflow="hidden">
         <Text fontSize="xs" color="fg.muted" whiteSpace="nowrap">

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 
 import { get, pathOf, Problem, type Query, type SeriesPage } from "../api";
 
@@ -19,6 +19,8 @@ export interface SeriesList {
 /** The series that match, page by page; the old list stays until the new one is there. */
 export function useSeriesList(query: Query | null, attempt: number): SeriesList {
   const [list, setList] = useState<List | null>(null);
+  const loaded = useRef(list);
+  loaded.current = list;
   const [error, setError] = useState<{ key: string; problem: Problem } | null>(null);
   const [wanted, setWanted] = useState<{ key: string; offset: number }>({ key: "", offset: 0 });
   const key = query === null ? null : `${pathOf("series", { ...query, limit: PAGE })}#${attempt}`;
@@ -26,6 +28,8 @@ export function useSeriesList(query: Query | null, attempt: number): SeriesList 
 
   useEffect(() => {
     if (key === null || query === null) return;
+    // Back from a chart: what was loaded is still there.
+    if (loaded.current?.key === key && loaded.current.page.series.length > offset) return;
     const abort = new AbortController();
     get<SeriesPage>(pathOf("series", { ...query, limit: PAGE, offset }), abort.signal).then(
       (page) =>
