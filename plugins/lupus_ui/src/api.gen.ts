@@ -11,7 +11,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Charts */
+        /**
+         * Charts
+         * @description Points, bands and anomalies of some series.
+         */
         get: operations["charts_api_v1_charts_get"];
         put?: never;
         post?: never;
@@ -28,7 +31,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Datasets */
+        /**
+         * Datasets
+         * @description The datasets that readable DAGs measure, and how their periods arrived.
+         */
         get: operations["datasets_api_v1_datasets_get"];
         put?: never;
         post?: never;
@@ -45,8 +51,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List Series */
-        get: operations["list_series_api_v1_series_get"];
+        /**
+         * Series
+         * @description A page of the series that pass the filters, and what each further choice would leave.
+         */
+        get: operations["series_api_v1_series_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -395,20 +404,20 @@ export interface operations {
             };
         };
     };
-    list_series_api_v1_series_get: {
+    series_api_v1_series_get: {
         parameters: {
             query?: {
                 dag_id?: string | null;
-                dataset?: string[];
-                column?: string[];
-                metric?: string[];
-                dim?: string[];
-                level?: string[];
+                dataset?: string[] | null;
+                column?: string[] | null;
+                metric?: string[] | null;
+                level?: string[] | null;
+                dim?: string[] | null;
                 q?: string;
                 anomalous?: boolean;
                 from?: string | null;
                 to?: string | null;
-                order?: string;
+                order?: "worst" | "name" | "newest";
                 limit?: number;
                 offset?: number;
             };

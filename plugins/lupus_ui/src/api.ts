@@ -55,7 +55,9 @@ export async function get<T>(path: string, signal: AbortSignal): Promise<T> {
 
 function detailOf(body: unknown): string {
   const detail = body && typeof body === "object" && "detail" in body ? body.detail : null;
-  return typeof detail === "string" ? detail : "";
+  if (!Array.isArray(detail)) return typeof detail === "string" ? detail : "";
+  // FastAPI's own refusals of a query are a list of places and messages.
+  return (detail as { loc?: unknown[]; msg?: string }[]).map(({ loc, msg }) => `${String(loc?.at(-1) ?? "query")}: ${msg ?? "not valid"}`).join("; ");
 }
 
 export function wording(status: number, detail: string): string {

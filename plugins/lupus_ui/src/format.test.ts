@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { ago, formatPeriod, formatRange, formatRatio, formatScore, formatTicks, formatTimes, formatValue, instantOf, seriesName, utcPeriod } from "./format";
+import { ago, formatPeriod, formatRange, formatRatio, formatScore, formatTicks, formatTimes, formatValue, instantOf, judgementWords, seriesName, utcPeriod } from "./format";
 
 const NEW_YORK = "America/New_York";
 const minutes = { kind: "mean", unit: "minutes" } as const;
@@ -27,8 +27,9 @@ describe("numbers", () => {
   });
 
   it("says the unit of a range once", () => {
-    expect(plain(formatRange(0, 0.06, ratio))).toBe("0 to 6 %");
-    expect(plain(formatRange(3, 22.25, minutes))).toBe("3 to 22.3 minutes");
+    expect(plain(formatRange(0, 0.06, ratio))).toBe("0–6 %");
+    expect(plain(formatRange(3, 22.25, minutes))).toBe("3–22.3 minutes");
+    expect(plain(formatRange(-3, 1.5, minutes))).toBe("−3 to 1.5 minutes");
     expect(plain(formatRange(null, 0.3, ratio))).toBe("at most 30 %");
     expect(formatRange(null, null, ratio)).toBe("");
   });
@@ -37,6 +38,7 @@ describe("numbers", () => {
     expect(formatTicks([0, 0.005, 0.01], 0.005, "ratio").map(plain)).toEqual(["0 %", "0.5 %", "1 %"]);
     expect(formatTicks([0, 20_000], 20_000, "rows")).toEqual(["0", "20K"]);
     expect(formatTicks([10_000, 10_250], 250, "rows")).toEqual(["10K", "10.25K"]);
+    expect(formatTicks([0.001, 0.01, 0.1], "log", "ratio").map(plain)).toEqual(["0.1 %", "1 %", "10 %"]);
     expect(formatTicks([0.25, null], 0.25, null)).toEqual(["0.25", ""]);
   });
 
@@ -44,6 +46,10 @@ describe("numbers", () => {
     expect(formatScore(-5.31)).toBe("5.3 σ below expected");
     expect(formatScore(46.2)).toBe("46 σ above expected");
     expect(formatScore(null)).toBe("");
+    expect(judgementWords(-5.31, "point")).toBe("5.3 σ below expected, outside the expected range");
+    expect(judgementWords(0.5, "normal")).toBe("0.5 σ above expected");
+    expect(judgementWords(null, "normal")).toBe("as expected");
+    expect(judgementWords(null, "insufficient_history")).toBe("too little history to judge");
   });
 });
 

@@ -55,14 +55,15 @@ export function formatValue(value: number | null, series: Pick<Series, "kind" | 
   return formatNumber(value, series.kind, series.unit) + (unit ? NARROW + unit : "");
 }
 
-/** "0 to 6 %": the unit once, at the end. */
+/** "0–6 %", "−3 to 5 minutes": the unit once, at the end; a dash beside a minus would read as another. */
 export function formatRange(lower: number | null, upper: number | null, series: Pick<Series, "kind" | "unit">): string {
   const { kind, unit } = series;
   if (lower === null && upper === null) return "";
   if (lower === null) return `at most ${formatValue(upper, series)}`;
   if (upper === null) return `at least ${formatValue(lower, series)}`;
   const low = formatNumber(lower, kind, unit);
-  return `${unit === "ratio" ? low.replace(`${NARROW}%`, "") : low} to ${formatValue(upper, series)}`;
+  const text = [unit === "ratio" ? low.replace(`${NARROW}%`, "") : low, formatValue(upper, series)];
+  return text.join(text.some((part) => part.includes(MINUS)) ? " to " : "–");
 }
 
 /** How many decimals a step between labels needs: 0.25 needs two. */
@@ -74,10 +75,11 @@ function stepDecimals(step: number): number {
   return 8;
 }
 
-/** Axis labels: as many decimals as tell neighbours apart, SI prefixes for large numbers. */
-export function formatTicks(values: readonly (number | null)[], step: number, unit: string | null): string[] {
+/** Axis labels: as many decimals as tell neighbours apart, SI prefixes for large numbers. On a logarithmic axis each label is its own step. */
+export function formatTicks(values: readonly (number | null)[], even: number | "log", unit: string | null): string[] {
   return values.map((value) => {
     if (value === null) return "";
+    const step = even === "log" ? Math.abs(value) : even;
     if (unit === "ratio") return `${plain(value * 100, stepDecimals(step * 100))}${NARROW}%`;
     if (Math.abs(value) < 10_000) return plain(value, stepDecimals(step));
     const scale = 1000 ** Math.floor(Math.log10(Math.abs(value)) / 3);
@@ -207,10 +209,14 @@ const REASON_WORDS: Record<string, string> = {
   threshold: "outside its fixed limits",
   insufficient_history: "too little history to judge",
   undefined: "no value to judge",
-  normal: "as expected",
 };
-
-export const reasonWords = (reason: string | null): string => (reason === null ? "" : (REASON_WORDS[reason] ?? reason.replaceAll("_", " ")));
 
 export const formatScore = (score: number | null): string =>
   score === null ? "" : `${plain(Math.abs(score), Math.abs(score) < 10 ? 1 : 0)} σ ${score < 0 ? "below" : "above"} expected`;
+
+/** Why a point was judged as it was: "5.3 σ below expected, outside the expected range". */
+export function judgementWords(score: number | null, reason: string | null): string {
+  if (reason === null) return "";
+  if (reason === "normal") return formatScore(score) || "as expected";
+  return [formatScore(score), REASON_WORDS[reason] ?? reason.replaceAll("_", " ")].filter(Boolean).join(", ");
+}

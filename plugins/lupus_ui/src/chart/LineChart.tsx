@@ -19,6 +19,8 @@ export interface Hover {
   /** Where the point is, in pixels from the chart's left and top. */
   left: number;
   top: number;
+  /** Width of the chart. */
+  width: number;
   /** Whether the pointer is over this chart, or over another one with the same cursor. */
   own: boolean;
 }
@@ -117,7 +119,7 @@ export function LineChart({ chart, height, axis, cursor, small = false, log = fa
           space: small ? 26 : 40,
           size: small ? 48 : 56,
           gap: 6,
-          values: (_, splits, __, ___, step) => formatTicks(splits, step, unit),
+          values: (_, splits, __, ___, step) => formatTicks(splits, log ? "log" : step, unit),
         },
       ],
       series: [
@@ -143,6 +145,7 @@ export function LineChart({ chart, height, axis, cursor, small = false, log = fa
               index,
               left: self.valToPos(times[index]!, "x") + self.bbox.left / devicePixelRatio,
               top: (value === null ? self.bbox.height / devicePixelRatio : self.valToPos(value, "y")) + self.bbox.top / devicePixelRatio,
+              width: self.width,
               own: self.over.matches(":hover"),
             });
           },

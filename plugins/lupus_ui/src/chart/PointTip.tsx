@@ -1,7 +1,7 @@
 import { Box, HStack, Text } from "@chakra-ui/react";
 
 import type { Chart } from "../api";
-import { formatPeriod, formatRange, formatScore, formatValue, reasonWords, statusWords } from "../format";
+import { formatPeriod, formatRange, formatValue, judgementWords, statusWords } from "../format";
 import { SeverityShape } from "../ui/severity";
 import type { Hover } from "./LineChart";
 
@@ -10,20 +10,20 @@ const WIDTH = 260;
 /** What the pointer is on. It stands beside the point, on the side with room, and never under the pointer. */
 export function PointTip({ chart, hover }: { chart: Chart; hover: Hover }) {
   const { series } = chart;
-  const { index, left } = hover;
+  const { index, left, width } = hover;
   const start = chart.start[index];
   const end = chart.end[index];
   if (start === undefined || end === undefined) return null;
   const value = chart.value[index] ?? null;
   const severity = chart.severity[index] ?? null;
   const expected = formatRange(chart.lower[index] ?? null, chart.upper[index] ?? null, series);
-  const score = formatScore(chart.score[index] ?? null);
+  const judgement = judgementWords(chart.score[index] ?? null, chart.reason[index] ?? null);
   const notes = chart.annotations.filter((note) => note.start >= start && note.start < end);
   return (
     <Box
       position="absolute"
       top={1}
-      {...(left > WIDTH + 60 ? { right: `calc(100% - ${Math.round(left) - 14}px)` } : { left: `${Math.round(left) + 14}px` })}
+      {...(left + WIDTH + 14 > width && left > width / 2 ? { right: `calc(100% - ${Math.round(left) - 14}px)` } : { left: `${Math.round(left) + 14}px` })}
       maxWidth={`${WIDTH}px`}
       width="max-content"
       bg="bg.panel"
@@ -44,11 +44,7 @@ export function PointTip({ chart, hover }: { chart: Chart; hover: Hover }) {
         </Text>
       </HStack>
       {expected ? <Text>Expected {expected}</Text> : null}
-      {severity ? (
-        <Text color="fg.muted">
-          {[score, reasonWords(chart.reason[index] ?? null), chart.detector[index]].filter(Boolean).join(" · ")}
-        </Text>
-      ) : null}
+      {judgement ? <Text color="fg.muted">{[judgement, chart.detector[index]].filter(Boolean).join(" · ")}</Text> : null}
       {notes.map((note, position) => (
         <Text key={position} color="purple.fg">
           {note.text}

@@ -11,7 +11,7 @@ const COLOURS = {
   expected: "color-mix(in srgb, var(--chakra-colors-blue-500) 60%, transparent)",
   gap: "var(--chakra-colors-fg-muted)",
   failed: "var(--chakra-colors-red-600)",
-  note: "var(--chakra-colors-purple-500)",
+  note: "var(--chakra-colors-purple-fg, var(--chakra-colors-purple-500))",
   select: "var(--chakra-colors-blue-500)",
   warning: "var(--chakra-colors-yellow-500)",
   major: "var(--chakra-colors-orange-500)",

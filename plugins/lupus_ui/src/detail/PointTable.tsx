@@ -2,7 +2,7 @@ import { Box, Button, Flex, Heading, HStack, Table, Text } from "@chakra-ui/reac
 import { useMemo, useState } from "react";
 
 import type { Chart } from "../api";
-import { formatPeriod, formatRange, formatScore, formatValue, plural, reasonWords, statusWords, utcPeriod } from "../format";
+import { formatPeriod, formatRange, formatValue, judgementWords, plural, statusWords, utcPeriod } from "../format";
 import { Segments } from "../ui/Choice";
 import { SeverityBadge } from "../ui/severity";
 import type { Change, View } from "../view";
@@ -87,7 +87,7 @@ export function PointTable({ chart, view, change, selected, onSelect }: Props) {
                       {formatRange(chart.lower[index] ?? null, chart.upper[index] ?? null, series)}
                     </Table.Cell>
                     <Table.Cell color="fg.muted" minWidth="180px">
-                      {[formatScore(chart.score[index] ?? null), reasonWords(chart.reason[index] ?? null), chart.detector[index]].filter(Boolean).join(" · ")}
+                      {[judgementWords(chart.score[index] ?? null, chart.reason[index] ?? null), chart.detector[index]].filter(Boolean).join(" · ")}
                     </Table.Cell>
                     <Table.Cell whiteSpace="nowrap" onClick={(event) => event.stopPropagation()}>
                       <RunLinks chart={chart} index={index} />

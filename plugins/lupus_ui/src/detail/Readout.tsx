@@ -2,7 +2,7 @@ import { Box, Grid, HStack, Text } from "@chakra-ui/react";
 import type { ReactNode } from "react";
 
 import type { Chart } from "../api";
-import { ago, formatCount, formatPeriod, formatRange, formatScore, formatValue, reasonWords, statusWords, utcPeriod } from "../format";
+import { ago, formatCount, formatPeriod, formatRange, formatValue, judgementWords, statusWords, utcPeriod } from "../format";
 import { SeverityBadge } from "../ui/severity";
 import { RunLinks } from "./RunLinks";
 
@@ -15,7 +15,7 @@ export function Readout({ chart, index }: { chart: Chart; index: number }) {
   const severity = chart.severity[index] ?? null;
   const rows = chart.n[index] ?? null;
   const range = formatRange(chart.lower[index] ?? null, chart.upper[index] ?? null, series);
-  const why = [formatScore(chart.score[index] ?? null), reasonWords(chart.reason[index] ?? null)].filter(Boolean).join(", ");
+  const why = judgementWords(chart.score[index] ?? null, chart.reason[index] ?? null);
   const sentence = chart.sentence[index];
   return (
     <Box as="section" aria-label="Selected period" aria-live="polite" borderWidth={1} borderRadius="md" p={4}>

@@ -6,7 +6,9 @@ import { dimensionText, formatCount } from "../format";
 import { type Change, dimText, type View } from "../view";
 
 const SHOWN = 8;
-const TITLES: Record<string, string> = { dataset: "Dataset", column: "Column", metric: "Metric" };
+const PLAIN = ["dataset", "column", "metric", "level"] as const;
+const TITLES: Record<string, string> = { dataset: "Dataset", column: "Column", metric: "Metric", level: "Level" };
+const WORDS: Record<string, string> = { "column/*": "whole table", "level/total": "Totals", "level/leaf": "Groups" };
 
 export function Facets({ facets, view, change }: { facets: readonly Facet[]; view: View; change: Change }) {
   return (
@@ -14,19 +16,7 @@ export function Facets({ facets, view, change }: { facets: readonly Facet[]; vie
       {facets.map((facet) => (
         <FacetList key={facet.name} facet={facet} view={view} change={change} />
       ))}
-      <Level view={view} change={change} />
     </VStack>
-  );
-}
-
-function Level({ view, change }: { view: View; change: Change }) {
-  const toggle = (level: string) => change({ level: view.level.includes(level) ? [] : [level] });
-  return (
-    <Box role="group" aria-label="Level">
-      <Title>Level</Title>
-      <Option label="Totals" chosen={view.level.includes("total")} onToggle={() => toggle("total")} />
-      <Option label="Groups" chosen={view.level.includes("leaf")} onToggle={() => toggle("leaf")} />
-    </Box>
   );
 }
 
@@ -38,10 +28,8 @@ const Title = ({ children }: { children: string }) => (
 
 /** What of the address a facet's value is: filters of columns are plain, those of dimensions carry their name and JSON. */
 function chosenOf(facet: Facet, view: View): { list: string[]; text: (value: DimensionValue) => string; set: (list: string[]) => Partial<View> } {
-  if (facet.name === "dataset" || facet.name === "column" || facet.name === "metric") {
-    const { name } = facet;
-    return { list: view[name], text: String, set: (list) => ({ [name]: list }) };
-  }
+  const name = PLAIN.find((one) => one === facet.name);
+  if (name) return { list: view[name], text: String, set: (list) => ({ [name]: list }) };
   const dimension = facet.name.slice("dim.".length);
   return { list: view.dim, text: (value) => dimText(dimension, value), set: (list) => ({ dim: list }) };
 }
@@ -62,7 +50,7 @@ function FacetList({ facet, view, change }: { facet: Facet; view: View; change: 
       {shown.map(({ value, count }) => (
         <Option
           key={text(value)}
-          label={facet.name === "column" && value === "*" ? "whole table" : dimensionText(value)}
+          label={WORDS[`${facet.name}/${value}`] ?? dimensionText(value)}
           count={count}
           chosen={isChosen(value)}
           onToggle={() => change(set(isChosen(value) ? list.filter((one) => one !== text(value)) : [...list, text(value)]))}
