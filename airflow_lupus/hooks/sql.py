@@ -147,7 +147,7 @@ def _naive(instant: datetime, timezone: str) -> datetime:
 def _kind(type_: sa.types.TypeEngine[Any]) -> str:
     if isinstance(type_, sa.Boolean):
         return BOOLEAN
-    if isinstance(type_, sa.Numeric | sa.Integer):
+    if isinstance(type_, sa.Integer | sa.Numeric | sa.Float):
         return NUMBER
     if isinstance(type_, sa.DateTime | sa.Date):
         return TIME
@@ -163,7 +163,7 @@ def _arrow(type_: sa.types.TypeEngine[Any]) -> pa.DataType:
         return pa.bool_()
     if isinstance(type_, sa.Integer):
         return pa.int64()
-    if isinstance(type_, sa.Numeric):
+    if isinstance(type_, sa.Numeric | sa.Float):
         return pa.float64()
     if isinstance(type_, sa.DateTime):
         return pa.timestamp("us", tz="UTC" if type_.timezone else None)

