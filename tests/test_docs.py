@@ -1,0 +1,311 @@
+"""The documents: their code runs, their links lead somewhere, and they name what the package has."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from support import stores
+
+from airflow_lupus.cli.definition import get_cli_commands
+from airflow_lupus.config import OPTIONS
+from airflow_lupus.detectors import DETECTORS
+from airflow_lupus.detectors.base import LADDER
+from airflow_lupus.metrics import CATALOGUE
+from airflow_lupus.metrics.base import ANY
+from airflow_lupus.model import PeriodStatus, PointStatus, Reason, Severity
+from airflow_lupus.specs import DEFAULTS_BY_TYPE, RESERVED
+from airflow_lupus.stores import schema
+from airflow_lupus.stores.sql import SqlStore
+
+REPO = Path(__file__).parent.parent
+PAGES = sorted([*(REPO / "docs").rglob("*.md"), *(REPO / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md"))])
+TOP = "airflow_lupus|benchmarks|dags|demo|docs|plugins|tests"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of code."""
+
+    page: Path
+    line: int
+    info: str
+    text: str
+
+    @property
+    def language(self) -> str:
+        return self.info.split(" ")[0]
+
+    @property
+    def name(self) -> str:
+        return f"{self.page.relative_to(REPO)}:{self.line}"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it says all that it needs: a block without imports is a fragment."""
+        return any(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(self.text).body)
+
+    @property
+    def is_dag(self) -> bool:
+        return self.is_complete and re.search(r"\bDAG\(|@dag\b", self.text) is not None
+
+
+def blocks() -> list[Block]:
+    found = []
+    for page in PAGES:
+        text = page.read_text()
+        for match in re.finditer(r"^( *)```([^\n`]+)\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL):
+            line = text.count("\n", 0, match.start()) + 2
+            found.append(Block(page, line, match[2].strip(), textwrap.dedent(match[3])))
+    return found
+
+
+BLOCKS = blocks()
+
+
+def only(*languages: str) -> list[pytest.ParameterSet]:
+    return [pytest.param(block, id=block.name) for block in BLOCKS if block.language in languages]
+
+
+def prose(page: Path) -> str:
+    return re.sub(r"^( *)```.*?^\1```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def section(page: str, title: str) -> str:
+    """The text under a heading, up to the next one."""
+    (found,) = re.findall(rf"^#+ {re.escape(title)}\n(.*?)(?=^#|\Z)", (REPO / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+def rows(text: str) -> dict[str, str]:
+    """Table lines by the code in their first cell."""
+    return {match[1]: match[0] for match in re.finditer(r"^\| `\"?([^`]+?)\"?`.*$", text, re.MULTILINE)}
+
+
+# ---- code ----
+
+
+@pytest.mark.parametrize("block", only("python"))
+def test_python_compiles(block: Block):
+    compile(block.text, block.name, "exec")
+
+
+RUN = """
+import json, runpy, sys, traceback
+from pathlib import Path
+from airflow.dag_processing.dagbag import DagBag
+outcome = {}
+for path in sys.argv[1:]:
+    if Path(path).parent.name == "dags":
+        bag = DagBag(path, safe_mode=False)
+        tasks = {dag_id: sorted(dag.task_ids) for dag_id, dag in bag.dags.items()}
+        outcome[path] = {"error": "".join(bag.import_errors.values()), "dags": tasks}
+    else:
+        try:
+            runpy.run_path(path)
+        except Exception:
+            outcome[path] = {"error": traceback.format_exc()}
+        else:
+            outcome[path] = {"error": ""}
+print("OUTCOME" + json.dumps(outcome))
+"""
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[Block, dict[str, Any]]:
+    """What every complete block came to in an Airflow of its own: DAGs as its DAG processor imports them, the rest as scripts."""
+    home = tmp_path_factory.mktemp("docs")
+    (home / "dags").mkdir()
+    complete = {}
+    for i, block in enumerate(BLOCKS):
+        if block.language == "python" and block.is_complete:
+            path = home / ("dags" if block.is_dag else ".") / f"block_{i}.py"
+            path.write_text(block.text)
+            complete[path] = block
+    env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    env |= {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    done = subprocess.run([sys.executable, "-c", RUN, *map(str, complete)], env=env, cwd=home, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("OUTCOME")]
+    told = json.loads(line.removeprefix("OUTCOME"))
+    return {block: told[str(path)] for path, block in complete.items()}
+
+
+@pytest.mark.parametrize("block", [param for param in only("python") if param.values[0].is_complete])
+def test_python_that_says_all_it_needs_runs(block: Block, outcomes: dict[Block, dict[str, Any]]):
+    assert not outcomes[block]["error"], outcomes[block]["error"]
+    if block.is_dag:
+        dags = outcomes[block]["dags"]
+        assert dags, "no DAG"
+        assert all(dags.values()), "a DAG without tasks"
+
+
+@pytest.mark.parametrize("block", only("json"))
+def test_json_parses(block: Block):
+    json.loads(block.text)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("block", only("sql"))
+def test_sql_runs_on_a_store(block: Block, kind: str, tmp_path: Path):
+    if kind == "sqlite" and block.info == "sql postgresql":
+        pytest.skip("for PostgreSQL")
+    for store in stores.open_store(kind, tmp_path):
+        with store.engine.connect() as connection:
+            connection.exec_driver_sql(block.text)
+
+
+@pytest.mark.parametrize("block", only("bash"))
+def test_shell_parses(block: Block):
+    subprocess.run(["bash", "-n"], input=block.text, text=True, check=True)
+
+
+# ---- links and names ----
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", re.sub(r"[`*]", "", title).lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPO)))
+def test_links_lead_somewhere(page: Path):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = unquote(target).partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), f"{target} does not exist"
+        if anchor:
+            assert anchor in anchors(linked), f"{target} has no such heading; there are {sorted(anchors(linked))}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPO)))
+def test_paths_of_the_repository_exist(page: Path):
+    named = re.findall(rf"`((?:(?:{TOP})/[\w./-]*)|docker-compose\.yaml|pyproject\.toml|Makefile)`", page.read_text())
+    missing = [path for path in named if not (REPO / path).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPO)))
+def test_commands_and_extras_exist(page: Path):
+    text = page.read_text()
+    targets = set(re.findall(r"^([a-z][\w-]*):", (REPO / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`make ([\w-]+)", text)) <= targets
+    (group,) = get_cli_commands()
+    known = {f"{command.name} {sub.name}" for command in group.subcommands for sub in command.subcommands}
+    assert set(re.findall(r"airflow lupus (\w+ \w+)", text)) <= known
+    extras = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for named in re.findall(r"airflow-lupus\[([\w,-]+)\]", text):
+        assert set(named.split(",")) <= extras.keys()
+
+
+def test_every_decision_is_listed():
+    folder = REPO / "docs" / "adr"
+    numbered = sorted(path for path in folder.glob("*.md") if path.name != "README.md")
+    listed = re.findall(r"\[(\d{4})\]\((\S+)\) \| (.+) \|", (folder / "README.md").read_text())
+    assert listed == [(path.name[:4], path.name, re.findall(r"^# \d{4}: (.+)$", path.read_text(), re.MULTILINE)[0]) for path in numbered]
+    for path in numbered:
+        assert re.findall(r"^\*\*(\w+)\.\*\*", path.read_text(), re.MULTILINE) == ["Context", "Decision", "Consequences"]
+
+
+# ---- what the package has ----
+
+
+def test_what_the_page_is_said_to_say_it_says():
+    source = "".join(path.read_text() for path in (REPO / "plugins" / "lupus_ui" / "src").rglob("*.ts*"))
+    for words in re.findall(r"“(.+?)”", (REPO / "docs" / "page.md").read_text()):
+        assert words.rstrip("… ") in source
+
+
+def test_every_option_is_documented_as_it_is():
+    documented = rows((REPO / "docs" / "configuration.md").read_text())
+    assert documented.keys() == OPTIONS.keys()
+    for name, option in OPTIONS.items():
+        _, _, type_, default, meaning, _ = (cell.strip() for cell in documented[name].split("|"))
+        assert type_ == option.type
+        assert default.strip("`") == (option.default or "empty")
+        assert option.example is None or f"`{option.example}`" in meaning
+
+
+def test_every_metric_is_documented_as_it_is():
+    lines = section("metrics.md", "Catalogue").splitlines()
+    for metric_class in CATALOGUE:
+        metric = metric_class.parse("p50") or metric_class()
+        cell = "`p<q>`" if metric.name == "p50" else f"`{metric.name}` per entity" if metric.per_entity else f"`{metric.name}`"
+        found = [line for line in lines if re.match(rf"\| {re.escape(cell)}(,| \|)", line)]
+        assert len(found) == 1, cell
+        _, _, of, _, kind, unit, takes, *_ = (part.strip() for part in found[0].split("|"))
+        assert of == ("table" if metric.table else "column")
+        assert kind == metric.kind
+        assert unit == (metric.unit or "the column's")
+        if not metric.table:
+            named = set(re.findall(r"\w+", takes)) & ANY
+            assert metric.accepts == (ANY - {"list"} if takes == "any but list" else ANY if takes.startswith("any") else named)
+        upward = "only a rise is bad" in found[0] or f"Only a rise is bad of `{metric.name}`" in "".join(lines)
+        assert upward == (metric.bad_direction == "up")
+
+
+def test_defaults_by_type_and_reserved_names_are_documented():
+    defaults = section("metrics.md", "Defaults")
+    for type_, names in DEFAULTS_BY_TYPE.items():
+        assert f"| {type_} | {', '.join(f'`{name}`' for name in names)} |" in defaults
+    assert set(re.findall(r"`(\w+)`", section("metrics.md", "Groups"))) >= RESERVED
+
+
+@pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.name)
+def test_every_detector_is_documented_as_it_is(detector):
+    text = section("detectors.md", detector.__name__)
+    fields = {field.name: field for field in dataclasses.fields(detector)}
+    documented = rows(text)
+    assert documented.keys() == fields.keys()
+    for name, field in fields.items():
+        default = documented[name].split("|")[2].strip()
+        if field.default is not None:
+            assert default == f"`{json.dumps(field.default)}`"
+        else:
+            assert not default.startswith("`")
+
+
+def test_severities_begin_where_the_documents_say():
+    text = section("detectors.md", "Window")
+    for severity, begins in LADDER.items():
+        assert re.search(rf"\| {severity.label} \| .* \| {3.5 * begins:g} σ \| {30 * begins:.0f} % \|", text)
+
+
+def test_reasons_statuses_and_severities_are_documented():
+    detectors, concepts, store = ((REPO / "docs" / name).read_text() for name in ("detectors.md", "concepts.md", "store.md"))
+    assert all(f"`{reason.label}`" in detectors for reason in Reason)
+    assert all(f"`{severity.label}`" in detectors for severity in Severity if severity)
+    assert all(f"`{status.value}`" in concepts for status in PeriodStatus)
+    assert all(f"`{status.label}`" in store for status in PointStatus)
+
+
+def test_every_table_and_the_views_columns_are_documented():
+    tables = rows(section("store.md", "Tables"))
+    assert tables.keys() == {*schema.metadata.tables, schema.VERSION_TABLE}
+    store = SqlStore.in_memory()
+    with store.engine.connect() as connection:
+        columns = list(connection.exec_driver_sql(f"SELECT * FROM {schema.VIEW}").keys())
+    named = re.findall(
+        r"`(\w+)`",
+        " ".join(
+            line.split("|")[1]
+            for line in section("store.md", "For SQL and BI: the view `lupus_metrics`").splitlines()
+            if line.startswith("| `")
+        ),
+    )
+    assert named == columns
