@@ -4,7 +4,7 @@ import type { Dataset } from "./api";
 import { dimText, filterQuery, hasFilters, parseView, timeRange, writeView } from "./view";
 
 const view = (text: string) => parseView(new URLSearchParams(text));
-const dataset = { name: "flights", timezone: "America/New_York", first_period: "2013-01-01T05:00:00Z", last_period: "2013-12-31T05:00:00Z" } as Dataset;
+const dataset = { name: "flights", timezone: "America/New_York", grain: "day", first_period: "2013-01-01T05:00:00Z", last_period: "2013-12-31T05:00:00Z" } as Dataset;
 
 describe("the address", () => {
   it("says everything of a view, and only what is not as by default", () => {
@@ -38,6 +38,7 @@ describe("the time", () => {
 
   it("takes custom dates in the dataset's zone, the last one included", () => {
     expect(timeRange(view("from=2013-02-08&to=2013-02-09"), [dataset]).query).toEqual({ from: "2013-02-08T05:00:00Z", to: "2013-02-10T05:00:00Z" });
+    expect(timeRange(view("from=2013-02-08&to=2013-02-09"), [dataset]).axis).toEqual([Date.UTC(2013, 1, 8, 5) / 1000, Date.UTC(2013, 1, 9, 5) / 1000]);
     expect(timeRange(view("from=2013-02-08"), [dataset]).query).toEqual({ from: "2013-02-08T05:00:00Z" });
   });
 

@@ -139,10 +139,13 @@ export function timeRange(view: View, datasets: readonly Dataset[]): TimeRange {
   const newest = lasts.length ? Math.max(...lasts) : null;
   let from: number | null = null;
   let to: number | null = null;
+  // Points stand at the start of their period: the axis ends where the last day begins, unless there are points within the day.
+  let last: number | null = null;
   if (view.range === "custom") {
     const zone = datasets.find((one) => view.dataset.includes(one.name))?.timezone ?? datasets[0]?.timezone ?? "UTC";
     from = view.from ? instantOf(view.from, zone) : null;
     to = view.to ? instantOf(nextDay(view.to), zone) : null;
+    last = view.to && !datasets.some((one) => one.grain.startsWith("hour")) ? instantOf(view.to, zone) : to;
   } else if (view.range !== "all" && newest !== null) {
     // An hour to spare: across a change of clocks local midnights are not a multiple of 24 hours apart.
     from = newest - (Number(view.range) - 1) * DAY - 3600;
@@ -151,7 +154,7 @@ export function timeRange(view: View, datasets: readonly Dataset[]): TimeRange {
   }
   const iso = (time: number) => new Date(time * 1000).toISOString().replace(".000Z", "Z");
   const left = from ?? oldest;
-  const right = to ?? newest;
+  const right = last ?? newest;
   return {
     query: { ...(from === null ? {} : { from: iso(from) }), ...(to === null ? {} : { to: iso(to) }) },
     axis: left !== null && right !== null && left < right ? [left, right] : null,

@@ -25,6 +25,12 @@ export interface Hover {
   own: boolean;
 }
 
+// Steps of the time axis, never finer than the periods themselves; months and years as uPlot counts them.
+const HOUR = 3600;
+const DAY = 24 * HOUR;
+const HOURS = [1, 2, 3, 4, 6, 8, 12].map((count) => count * HOUR);
+const DAYS = [1, 2, 3, 4, 5, 6, 7, 8, 10, 15, 30, 60, 90, 120, 180, 365, 730, 1825, 3650].map((count) => count * DAY);
+
 /** Position of the value among uPlot's columns; the first is the time. */
 const VALUE = 4;
 
@@ -55,7 +61,7 @@ export function LineChart({ chart, height, axis, cursor, small = false, log = fa
   useEffect(() => {
     const element = place.current;
     if (!element) return;
-    const { unit, kind, timezone } = chart.series;
+    const { unit, kind, timezone, grain } = chart.series;
     const picked = downsample(chart, Math.max(element.clientWidth, 200));
     const pick = (column: readonly (number | null)[]) => picked.map((index) => (log && (column[index] ?? 0) <= 0 ? null : (column[index] ?? null)));
     // On a logarithmic axis a band down to zero reaches the frame.
@@ -92,7 +98,7 @@ export function LineChart({ chart, height, axis, cursor, small = false, log = fa
           time: true,
           range: (_, low, high) => {
             const [from, to] = now.current.axis ?? [low, high];
-            const space = (to - from) * margin || 86_400;
+            const space = (to - from) * margin || DAY;
             return [from - space, to + space];
           },
         },
@@ -109,6 +115,7 @@ export function LineChart({ chart, height, axis, cursor, small = false, log = fa
           ticks: { stroke: palette.gap, width: 1, size: 4 },
           space: small ? 60 : 70,
           size: small ? 36 : 42,
+          incrs: grain.startsWith("hour") ? [...HOURS, ...DAYS] : DAYS,
           values: (_, splits, __, ___, step) => formatTimes(splits, step, timezone),
         },
         {

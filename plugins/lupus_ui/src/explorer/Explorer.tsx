@@ -45,44 +45,50 @@ export function Explorer({ view, change, range, datasets, anomalousEver, problem
       <Flex justify="space-between" align="flex-start" gap={3} wrap="wrap" mb={3}>
         <Box minWidth={0}>
           {dagId === undefined ? <Heading size="lg">Metrics</Heading> : null}
-          <Status view={view} change={change} page={page} anomalousEver={anomalousEver} />
+          {error && !page ? null : <Status view={view} change={change} page={page} anomalousEver={anomalousEver} />}
         </Box>
-        <RangePicker view={view} change={change} shown={range?.axis ?? null} />
+        {datasets?.length === 0 ? null : <RangePicker view={view} change={change} shown={range?.axis ?? null} />}
       </Flex>
       {error ? <ErrorNote problem={error} onRetry={onRetry} /> : null}
       {datasets?.length === 0 ? (
         <FirstSteps dagId={dagId} />
-      ) : (
+      ) : error && !page ? null : (
         <>
-          {datasets ? <DatasetStrip datasets={datasets} view={view} change={change} inDag={dagId !== undefined} /> : error ? null : <Skeleton height="112px" />}
-          <Flex gap={6} mt={4} align="flex-start">
-            <Box as="aside" aria-label="Filters" width="210px" flexShrink={0} display={{ base: "none", lg: "block" }}>
-              {page ? <Facets facets={page.facets} view={view} change={change} /> : error ? null : <Skeleton height="300px" />}
-            </Box>
-            <Box flex={1} minWidth={0}>
-              <HStack gap={3} mb={3} wrap="wrap">
-                <Search view={view} change={change} />
-                <Button size="sm" variant="outline" display={{ base: "inline-flex", lg: "none" }} aria-expanded={facetsOpen} onClick={() => setFacetsOpen(!facetsOpen)}>
-                  Filters
-                </Button>
-                <Switch.Root size="sm" checked={view.anomalous} onCheckedChange={(event) => change({ anomalous: event.checked })}>
-                  <Switch.HiddenInput />
-                  <Switch.Control />
-                  <Switch.Label>Anomalous only</Switch.Label>
-                </Switch.Root>
-                <Select label="Order" value={view.order} options={ORDER_WORDS} onChange={(order) => change({ order })} />
-                {hasFilters(view) ? (
-                  <Button size="sm" variant="ghost" onClick={() => change(NO_FILTERS)}>
-                    Clear filters
-                  </Button>
-                ) : null}
-              </HStack>
-              {facetsOpen && page ? (
-                <Box display={{ lg: "none" }} borderWidth={1} borderRadius="md" p={3} mb={3}>
-                  <Facets facets={page.facets} view={view} change={change} />
-                </Box>
-              ) : null}
-              <Cards list={list} feed={feed} range={range} view={view} change={change} failed={error !== undefined} />
+          {datasets ? <DatasetStrip datasets={datasets} view={view} change={change} inDag={dagId !== undefined} /> : <Skeleton height="112px" />}
+          <HStack gap={3} my={4} wrap="wrap">
+            <Search view={view} change={change} />
+            <Button size="sm" variant="outline" display={{ base: "inline-flex", lg: "none" }} aria-expanded={facetsOpen} onClick={() => setFacetsOpen(!facetsOpen)}>
+              Filters
+            </Button>
+            <Switch.Root size="sm" checked={view.anomalous} onCheckedChange={(event) => change({ anomalous: event.checked })}>
+              <Switch.HiddenInput />
+              <Switch.Control />
+              <Switch.Label>Anomalous only</Switch.Label>
+            </Switch.Root>
+            <Select label="Order" value={view.order} options={ORDER_WORDS} onChange={(order) => change({ order })} />
+            {hasFilters(view) ? (
+              <Button size="sm" variant="ghost" onClick={() => change(NO_FILTERS)}>
+                Clear filters
+              </Button>
+            ) : null}
+          </HStack>
+          <Flex gap={6} align="flex-start" direction={{ base: "column", lg: "row" }}>
+            {page && !page.facets.some((facet) => facet.values.length > 0) ? null : (
+              <Box
+                as="aside"
+                aria-label="Filters"
+                width={{ base: "100%", lg: "210px" }}
+                flexShrink={0}
+                display={{ base: facetsOpen ? "block" : "none", lg: "block" }}
+                borderWidth={{ base: 1, lg: 0 }}
+                borderRadius="md"
+                p={{ base: 3, lg: 0 }}
+              >
+                {page ? <Facets facets={page.facets} view={view} change={change} /> : <Skeleton height="300px" />}
+              </Box>
+            )}
+            <Box flex={1} minWidth={0} width="100%">
+              <Cards list={list} feed={feed} range={range} view={view} change={change} />
             </Box>
           </Flex>
         </>
@@ -138,7 +144,7 @@ function Search({ view, change }: { view: View; change: Change }) {
     <Input
       size="sm"
       type="search"
-      maxWidth={{ base: "100%", md: "300px" }}
+      maxWidth={{ base: "100%", md: "420px" }}
       placeholder="Search: dep_time JFK"
       aria-label="Search series"
       value={text}
@@ -153,10 +159,9 @@ interface CardsProps {
   range: TimeRange | null;
   view: View;
   change: Change;
-  failed: boolean;
 }
 
-function Cards({ list, feed, range, view, change, failed }: CardsProps) {
+function Cards({ list, feed, range, view, change }: CardsProps) {
   const { page, loading, more } = list;
   const end = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -166,10 +171,10 @@ function Cards({ list, feed, range, view, change, failed }: CardsProps) {
     return () => watcher.disconnect();
   }, [more]);
 
-  if (!page) return failed ? null : <SkeletonCards />;
+  if (!page) return <SkeletonCards />;
   if (page.total === 0) {
     return (
-      <Empty title={view.anomalous ? `No anomalies ${rangeWords(view)}` : "No series matches these filters"}>
+      <Empty title={`No ${view.anomalous ? "anomalous " : ""}series matches these filters ${rangeWords(view)}`}>
         <HStack gap={2} mt={2} wrap="wrap">
           {hasFilters(view) ? (
             <Button size="sm" variant="outline" onClick={() => change(NO_FILTERS)}>

@@ -2,7 +2,7 @@ import { Badge, Box, Flex, HStack, Link, Skeleton, Text } from "@chakra-ui/react
 import { memo, useEffect, useRef, useState } from "react";
 import { Link as RouterLink } from "react-router-dom";
 
-import type { Chart, Series } from "../api";
+import type { Chart, Series, Severity } from "../api";
 import { type Hover, LineChart } from "../chart/LineChart";
 import { PointTip } from "../chart/PointTip";
 import { dimensionText, formatPeriod, formatValue, metricName, plural, seriesName, statusWords, utcPeriod } from "../format";
@@ -42,6 +42,7 @@ export const SeriesCard = memo(function SeriesCard({ series, chart, axis, see }:
 
   const { worst, latest } = series;
   const groups = Object.entries(series.dimensions);
+  const now = readout(series, chart, hover);
   return (
     <Box
       as="article"
@@ -65,10 +66,10 @@ export const SeriesCard = memo(function SeriesCard({ series, chart, axis, see }:
             </Text>
           </RouterLink>
         </Link>
-        <HStack gap={1.5} title={hover ? undefined : latest?.severity ? `The newest value is anomalous (${latest.severity})` : "Newest value"}>
-          {latest?.severity && !hover ? <SeverityShape severity={latest.severity} size={10} /> : null}
+        <HStack gap={1.5} title={hover ? undefined : "Newest value"}>
+          {now.severity ? <SeverityShape severity={now.severity} size={10} /> : null}
           <Text fontSize="sm" color="fg.muted" whiteSpace="nowrap" fontVariantNumeric="tabular-nums">
-            {readout(series, chart, hover)}
+            {now.text}
           </Text>
         </HStack>
       </Flex>
@@ -122,11 +123,14 @@ export const SeriesCard = memo(function SeriesCard({ series, chart, axis, see }:
   );
 });
 
-/** The value under the shared cursor, else the newest. */
-function readout(series: Series, chart: Chart | undefined, hover: Hover | null): string {
-  if (hover && chart && hover.index < chart.value.length) {
-    const value = chart.value[hover.index] ?? null;
-    return value === null ? statusWords(chart.status[hover.index] ?? "missing") : formatValue(value, series);
-  }
-  return series.latest ? formatValue(series.latest.value, series) : "";
+/** The value under the shared cursor, else the newest in sight. */
+function readout(series: Series, chart: Chart | undefined, hover: Hover | null): { text: string; severity: Severity | null } {
+  if (!chart) return { text: series.latest ? formatValue(series.latest.value, series) : "", severity: null };
+  const index = hover && hover.index < chart.value.length ? hover.index : chart.value.length - 1;
+  if (index < 0) return { text: "", severity: null };
+  const value = chart.value[index] ?? null;
+  return {
+    text: value === null ? statusWords(chart.status[index] ?? "missing") : formatValue(value, series),
+    severity: chart.severity[index] ?? null,
+  };
 }

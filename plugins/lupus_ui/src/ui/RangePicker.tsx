@@ -26,10 +26,10 @@ export function RangePicker({ view, change, shown }: { view: View; change: Chang
         }
       />
       {view.range === "custom" ? (
-        <HStack gap={1}>
-          <Input size="sm" type="date" aria-label="From" width="9.5rem" value={view.from} onChange={(event) => change({ range: "custom", from: event.currentTarget.value, at: "", zoom: null })} />
+        <HStack gap={1} minWidth={0}>
+          <Input size="sm" type="date" aria-label="From" flex="0 1 9.5rem" minWidth={0} px={2} value={view.from} onChange={(event) => change({ range: "custom", from: event.currentTarget.value, at: "", zoom: null })} />
           <span>to</span>
-          <Input size="sm" type="date" aria-label="To, included" width="9.5rem" value={view.to} onChange={(event) => change({ range: "custom", to: event.currentTarget.value, at: "", zoom: null })} />
+          <Input size="sm" type="date" aria-label="To, included" flex="0 1 9.5rem" minWidth={0} px={2} value={view.to} onChange={(event) => change({ range: "custom", to: event.currentTarget.value, at: "", zoom: null })} />
         </HStack>
       ) : null}
     </HStack>

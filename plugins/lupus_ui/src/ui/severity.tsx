@@ -12,11 +12,12 @@ const SHAPES: Record<Severity, { path: string; colour: string; tint: string }> =
   warning: { path: "M6 1.2a4.8 4.8 0 1 1 0 9.6 4.8 4.8 0 0 1 0-9.6Z", colour: "var(--chakra-colors-yellow-500)", tint: "yellow" },
 };
 
-export function SeverityShape({ severity, size = 12 }: { severity: Severity; size?: number }) {
+/** Within a badge the shape takes the badge's own colour, which stands out from its ground in both themes. */
+export function SeverityShape({ severity, size = 12, plain = false }: { severity: Severity; size?: number; plain?: boolean }) {
   const { path, colour } = SHAPES[severity];
   return (
     <svg width={size} height={size} viewBox="0 0 12 12" aria-hidden style={{ flexShrink: 0 }}>
-      <path d={path} fill={colour} />
+      <path d={path} fill={plain ? "currentColor" : colour} />
     </svg>
   );
 }
@@ -25,7 +26,7 @@ export function SeverityBadge({ severity, count }: { severity: Severity; count?:
   return (
     <Badge colorPalette={SHAPES[severity].tint} variant="surface" size="md" data-severity={severity}>
       <HStack gap={1.5}>
-        <SeverityShape severity={severity} size={10} />
+        <SeverityShape severity={severity} size={10} plain />
         {count === undefined ? severity : `${formatCount(count)} ${severity}`}
       </HStack>
     </Badge>
