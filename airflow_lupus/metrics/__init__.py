@@ -39,7 +39,7 @@ def metric_named(name: str, *, table: bool = False) -> Metric:
         metric = metric_class.parse(name)
         if metric is not None and metric_class.table == table:
             return metric
-    valid = [c.name or "p50" for c in CATALOGUE if c.table == table and not c.per_entity]
+    valid = [c.name or c.examples[0] for c in CATALOGUE if c.table == table and not c.per_entity]
     other = [c.name for c in CATALOGUE if c.table != table and c.parse(name)]
     if other:
         where = "of a column: column_metrics={…}" if table else "of the table: metrics=[TableMetrics([…])]"

@@ -47,6 +47,8 @@ class Metric:
 
     name: ClassVar[str] = ""
     """As users write it; families such as `p<q>` set it per instance."""
+    examples: ClassVar[tuple[str, ...]] = ()
+    """Of a family: names that stand for all of it, in error messages and in the contract suite."""
     kind: ClassVar[str]
     """ratio, count, sum, mean, quantile, extreme or spread: how its values behave."""
     unit: ClassVar[str | None] = None

@@ -73,6 +73,9 @@ class Std(Metric):
 
 
 def _sum(values: Sequence[Any]) -> float:
-    """`math.fsum`, and what IEEE says where infinities are in it."""
+    """`math.fsum`, and what IEEE says where infinities are in it or it is too large for a double."""
     floats = [float(value) for value in values]
-    return math.fsum(floats) if all(map(math.isfinite, floats)) else sum(floats)
+    try:
+        return math.fsum(floats) if all(map(math.isfinite, floats)) else sum(floats)
+    except OverflowError:
+        return sum(floats)

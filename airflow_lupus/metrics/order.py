@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_lupus.metrics.base import MAX, MIN, NUMBER, VALID, Metric, Primitive, valid
@@ -58,9 +59,11 @@ class Quantile(Metric):
     """
 
     kind, accepts = "quantile", NUMERIC
+    examples = ("p50", "p0", "p1", "p25", "p75", "p90", "p95", "p99.9", "p100")
 
     def __init__(self, percent: float) -> None:
-        self.name = f"p{percent:g}"  # type: ignore[misc]  # a family: each quantile has a name of its own
+        digits = f"{Decimal(repr(float(percent))):f}".removesuffix(".0")  # all of them: p99.9999999 is not p100
+        self.name = f"p{digits}"  # type: ignore[misc]  # a family: each quantile has a name of its own
         self.percent = percent
         self._primitive = Primitive("quantile", percent / 100)
         self.needs = (self._primitive, VALID)

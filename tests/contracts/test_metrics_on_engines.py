@@ -1,0 +1,311 @@
+"""Every metric of the catalogue on every engine and every kind of source: rows in, and the numbers of `Metric.of` out.
+
+A new metric or engine is tested by being in `CATALOGUE` or `ENGINES`; nothing here names one.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import tempfile
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from airflow_lupus.engines import ENGINES, engine_named
+from airflow_lupus.engines.base import Batches, FileSet, SourceFile
+from airflow_lupus.exceptions import SpecError
+from airflow_lupus.metrics import CATALOGUE, for_type
+from airflow_lupus.metrics.base import ENTITIES, ROWS
+from airflow_lupus.model import ANY_COLUMN, Grain
+from airflow_lupus.specs import ColumnMetrics, MeasureSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from airflow_lupus.engines.base import Relation, Scan
+    from airflow_lupus.metrics import Metric, Primitive
+    from airflow_lupus.model import Period
+
+DAY = Grain("day", "America/New_York")
+FIRST = DAY.containing(datetime(2013, 3, 9, 12, tzinfo=UTC))
+DAYS = [FIRST, DAY.next(FIRST), DAY.shift(FIRST, 2)]  # the second has 23 hours
+
+SCHEMA = pa.schema(
+    {
+        "at": pa.timestamp("us", tz="UTC"),
+        "origin": pa.string(),
+        "gate": pa.int64(),
+        "real": pa.float64(),
+        "single": pa.float32(),
+        "whole": pa.int64(),
+        "flag": pa.bool_(),
+        "text": pa.string(),
+        "nothing": pa.float64(),
+        "no_text": pa.string(),
+    }
+)
+MEASURED = ["real", "single", "whole", "flag", "text", "nothing", "no_text"]
+CSV_TYPES = {
+    "at": "TIMESTAMPTZ",
+    "origin": "VARCHAR",
+    "gate": "BIGINT",
+    "real": "DOUBLE",
+    "single": "FLOAT",
+    "whole": "BIGINT",
+    "flag": "BOOLEAN",
+    "text": "VARCHAR",
+    "nothing": "DOUBLE",
+    "no_text": "VARCHAR",
+}
+CSV_NULL = "\\N"
+KINDS = ("parquet", "csv", "batches")
+Row = dict[str, Any]
+
+
+def instances(metric_class: type[Metric]) -> list[Metric]:
+    """A class's metrics; those that users get through another name (`count` of text) by construction."""
+    return [metric_class.parse(name) or metric_class() for name in metric_class.examples or (metric_class.name,)]
+
+
+METRICS = [metric for metric_class in CATALOGUE for metric in instances(metric_class)]
+
+
+def pairs_for(types: Mapping[str, str], metrics: Sequence[Metric] = METRICS) -> list[tuple[str, Metric]]:
+    """Each metric with each column that can have it."""
+    pairs = []
+    for metric in metrics:
+        if metric.table:
+            pairs.append((ANY_COLUMN, metric))
+            continue
+        for column in MEASURED:
+            try:
+                pairs.append((column, for_type(metric, column, types[column], False)))
+            except SpecError:
+                continue
+    return pairs
+
+
+@dataclass
+class Written:
+    """Rows as a source."""
+
+    rows: list[Row]
+    kind: str
+    folder: Path
+
+    def relation(self) -> Relation:
+        table = pa.table({name: [row[name] for row in self.rows] for name in SCHEMA.names}, schema=SCHEMA)
+        if self.kind == "batches":
+            half = len(self.rows) // 2
+            return Batches(dict(TYPES), lambda names: iter([table.select(names)[:half], table.select(names)[half:]]))
+        path = self.folder / f"rows.{self.kind}"
+        if self.kind == "parquet":
+            parquet.write_table(table, path, row_group_size=7)
+            return FileSet([SourceFile(str(path))], "parquet")
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n")
+            writer.writerow(SCHEMA.names)
+            writer.writerows([[_csv(row[name]) for name in SCHEMA.names] for row in self.rows])
+        return FileSet([SourceFile(str(path))], "csv", {"types": CSV_TYPES, "nullstr": CSV_NULL, "header": True, "delim": ","})
+
+
+TYPES = {
+    "at": "time",
+    "origin": "text",
+    "gate": "number",
+    "real": "number",
+    "single": "number",
+    "whole": "number",
+    "flag": "boolean",
+    "text": "text",
+    "nothing": "number",
+    "no_text": "text",
+}
+
+
+def _csv(value: Any) -> str:
+    return CSV_NULL if value is None else value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def scan(engine: str, relation: Relation, groups: Sequence[str], periods: Sequence[Period], pairs: Sequence[tuple[str, Metric]]) -> Scan:
+    measured = {column: ["null_ratio"] for column, _ in pairs if column != ANY_COLUMN}
+    spec = MeasureSpec("flights", DAY, (ColumnMetrics(measured),), time_column="at", group_columns=tuple(groups))
+    needs: dict[str, set[Primitive]] = defaultdict(set)
+    for column, metric in pairs:
+        needs[column].update((*metric.needs, metric.behind))
+    return engine_named(engine).scan(relation, spec, needs, periods)
+
+
+Answers = dict[tuple[Any, ...], Any]
+
+
+def answers(found: Scan, pairs: Sequence[tuple[str, Metric]]) -> Answers:
+    """What a scan says: (period, group, column, metric) → value, or entity → rows."""
+    said: Answers = {}
+    for group in found.groups:
+        for column, metric in pairs:
+            state = group.state.get(column, {ROWS: group.rows})
+            value = dict(state[ENTITIES]) if metric.per_entity else metric.value(state)
+            said[group.period, _frozen(group.dimensions), column, metric.name, metric.per_entity] = value
+    return said
+
+
+def truth(rows: Sequence[Row], groups: Sequence[str], periods: Sequence[Period], pairs: Sequence[tuple[str, Metric]]) -> Answers:
+    """The same by the definitions in plain Python."""
+    grouped: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        for period in periods:
+            if row["at"] is not None and row["at"] in period:
+                grouped[period, None].append(row)
+                if groups:
+                    grouped[period, _frozen({name: row[name] for name in groups})].append(row)
+    said: Answers = {}
+    for (period, group), members in grouped.items():
+        for column, metric in pairs:
+            values = [row.get(column) for row in members]
+            said[period, group, column, metric.name, metric.per_entity] = (
+                metric.entities(values) if metric.per_entity else metric.of(values)
+            )
+    return said
+
+
+def assert_same(said: Answers, expected: Answers, rows: Sequence[Row]) -> None:
+    assert said.keys() == expected.keys()
+    for key, value in expected.items():
+        assert close(said[key], value, magnitude(rows, key[2])), f"{key}: {said[key]!r} is not {value!r}"
+
+
+def magnitude(rows: Sequence[Row], column: str) -> float:
+    """Σ|x|: no sum of doubles is exact to more than a share of it, whatever order it takes."""
+    return math.fsum(abs(v) for row in rows if isinstance(v := row.get(column), float | int) and math.isfinite(v))
+
+
+def close(value: Any, expected: Any, magnitude: float) -> bool:
+    if value is None or expected is None or isinstance(expected, dict):
+        return value == expected
+    if math.isnan(expected):
+        return math.isnan(value)
+    return math.isclose(value, expected, rel_tol=1e-9, abs_tol=1e-13 * magnitude)
+
+
+def _frozen(group: Mapping[str, Any] | None) -> tuple[Any, ...] | None:
+    return None if group is None else tuple(sorted(group.items()))
+
+
+@contextmanager
+def source(rows: Sequence[Row], kind: str) -> Iterator[Relation]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Written(list(rows), kind, Path(folder)).relation()
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=4)
+MOMENTS = [at for day in DAYS for at in (day.start, day.start + timedelta(hours=11, microseconds=1), day.end - timedelta(microseconds=1))]
+STRANGE = [math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-300, 0.1, 1e100, -1e100]
+ROWS_OF = st.lists(
+    st.fixed_dictionaries(
+        {
+            "at": st.sampled_from([*MOMENTS, DAYS[0].start - timedelta(microseconds=1), DAYS[-1].end]) | st.none(),
+            "origin": st.sampled_from(["JFK", "EWR", "", "NULL", "ünï 'q\"uote", None]),
+            "gate": st.sampled_from([0, 1, -(2**63), None]),
+            "real": st.none() | st.sampled_from(STRANGE) | st.floats(-1e100, 1e100),
+            "single": st.none() | st.floats(width=32, min_value=-1e9, max_value=1e9) | st.just(math.nan),
+            "whole": st.none() | st.integers(-5, 5) | st.integers(-(2**63), 2**63 - 1),
+            "flag": st.none() | st.booleans(),
+            "text": st.none() | st.sampled_from(["", " ", "a", "A", "null", "ß", "é", "e\u0301", "🛫"]) | TEXT,
+            "nothing": st.none(),
+            "no_text": st.none(),
+        }
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+# Some at a time, in any combination: all in one query take a third of a second.
+SOME_PAIRS = st.lists(st.sampled_from(pairs_for(TYPES)), min_size=1, max_size=10, unique_by=lambda pair: (pair[0], pair[1]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("engine", ENGINES)
+@given(rows=ROWS_OF, groups=st.sampled_from([(), ("origin",), ("gate",), ("origin", "gate")]), pairs=SOME_PAIRS)
+@settings(max_examples=30, deadline=None)
+def test_engines_give_the_numbers_of_the_definition(
+    engine: str, kind: str, rows: list[Row], groups: tuple[str, ...], pairs: list[tuple[str, Metric]]
+) -> None:
+    with source(rows, kind) as relation:
+        said = answers(scan(engine, relation, groups, DAYS, pairs), pairs)
+    assert_same(said, truth(rows, groups, DAYS, pairs), rows)
+
+
+FIXED: list[Row] = [
+    {
+        "at": MOMENTS[i % len(MOMENTS)],
+        "origin": ["JFK", "EWR", None][i % 3],
+        "gate": [1, 2, None, None][i % 4],
+        "real": [1.5, None, math.nan, -2.25, 1e6, math.inf if i == 10 else 0.1][i % 6],
+        "single": [0.5, -0.25, None][i % 3],
+        "whole": [i, -i, None, 2**62][i % 4],
+        "flag": [True, False, None][i % 3],
+        "text": ["", "a", "b", None, "ü"][i % 5],
+        "nothing": None,
+        "no_text": None,
+    }
+    for i in range(60)
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: f"{type(metric).__name__}-{metric.name}")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_metric_alone(engine: str, metric: Metric, kind: str) -> None:
+    with source(FIXED, kind) as relation:
+        pairs = pairs_for(engine_named(engine).types(relation), [metric])
+        said = answers(scan(engine, relation, ["origin", "gate"], DAYS, pairs), pairs)
+    assert pairs, f"no column of this suite has a type that {metric!r} accepts: add one"
+    assert_same(said, truth(FIXED, ["origin", "gate"], DAYS, pairs), FIXED)
+    assert any(value is not None for value in said.values())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@given(rows=ROWS_OF, pairs=SOME_PAIRS, data=st.data())
+@settings(max_examples=15, deadline=None)
+def test_the_order_of_rows_is_of_no_importance(engine: str, rows: list[Row], pairs: list[tuple[str, Metric]], data: st.DataObject) -> None:
+    shuffled = data.draw(st.permutations(rows))
+    with source(rows, "parquet") as first, source(shuffled, "parquet") as second:
+        said = [answers(scan(engine, relation, ["origin"], DAYS, pairs), pairs) for relation in (first, second)]
+    assert_same(*said, rows)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@given(rows=ROWS_OF, pairs=SOME_PAIRS)
+@settings(max_examples=15, deadline=None)
+def test_a_range_in_one_scan_equals_a_scan_per_period(engine: str, rows: list[Row], pairs: list[tuple[str, Metric]]) -> None:
+    with source(rows, "parquet") as relation:
+        at_once = answers(scan(engine, relation, ["origin"], DAYS, pairs), pairs)
+        one_by_one: Answers = {}
+        for day in DAYS:
+            one_by_one |= answers(scan(engine, relation, ["origin"], [day], pairs), pairs)
+    assert_same(at_once, one_by_one, rows)
+
+
+@pytest.mark.parametrize("metric_class", CATALOGUE, ids=lambda metric_class: metric_class.__name__)
+def test_every_metric_tells_what_detectors_and_the_page_need(metric_class: type[Metric]) -> None:
+    for metric in instances(metric_class):
+        assert metric.kind in {"ratio", "count", "sum", "mean", "quantile", "extreme", "spread"}
+        assert metric.bad_direction in {"both", "up", "down"}
+        assert metric.needs
+        assert metric.accepts
+        assert metric.unit in {None, "ratio", "rows", "values"}
+        assert metric_class.__doc__
+        assert ">>>" in metric_class.__doc__, "a docstring shows the metric at work"
+        if not metric.per_entity:
+            assert metric_class.parse(metric.name) is not None, "a metric's name is what users write, so it parses back"
