@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { ago, formatPeriod, formatRange, formatRatio, formatScore, formatTicks, formatTimes, formatValue, instantOf, judgementWords, seriesName, utcPeriod } from "./format";
+import { ago, formatPeriod, formatRange, formatRatio, formatScore, formatTicks, formatTimes, formatValue, instantOf, judgementWords, localDate, seriesName, utcPeriod } from "./format";
 
 const NEW_YORK = "America/New_York";
 const minutes = { kind: "mean", unit: "minutes" } as const;
@@ -75,6 +75,11 @@ describe("dates", () => {
     expect(iso("2013-03-10")).toBe("2013-03-10T05:00:00.000Z");
     expect(iso("2013-03-11")).toBe("2013-03-11T04:00:00.000Z");
     expect(iso("2013-11-04")).toBe("2013-11-04T05:00:00.000Z");
+  });
+
+  it("knows the date of an instant in a zone", () => {
+    expect(localDate(Date.parse("2013-02-09T04:59:00Z") / 1000, NEW_YORK)).toBe("2013-02-08");
+    expect(localDate(Date.parse("2013-02-08T15:00:00Z") / 1000, "Asia/Tokyo")).toBe("2013-02-09");
   });
 
   it("says how long ago", () => {

@@ -163,6 +163,12 @@ export function ago(instant: string, now = Date.now()): string {
   return new Intl.RelativeTimeFormat(LOCALE, { numeric: "auto" }).format(Math.trunc(seconds / length), unit);
 }
 
+/** The date, as in an address, that an instant has in a zone. */
+export const localDate = (second: number, timeZone: string): string => {
+  const [day, month, year] = dateFormat(timeZone, { day: "2-digit", month: "2-digit", year: "numeric" }).format(second * 1000).split("/");
+  return `${year}-${month}-${day}`;
+};
+
 /** The instant, in seconds, at which a date begins in a zone. */
 export function instantOf(date: string, timeZone: string): number {
   const wanted = Date.parse(`${date}T00:00:00Z`);

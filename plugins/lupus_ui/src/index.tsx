@@ -41,6 +41,7 @@ function useSettled(): boolean {
 function Page({ dagId }: Props) {
   const [view, change] = useView();
   const [attempt, setAttempt] = useState(0);
+  useFreshness(() => setAttempt((before) => before + 1));
   // All time first: quick ranges count back from the newest data, which this says.
   const ever = useGet<Datasets>(pathOf("datasets", { dag_id: dagId }), attempt);
   const known = ever.data?.datasets;
@@ -76,6 +77,24 @@ function Page({ dagId }: Props) {
       {view.series === null ? null : <Detail {...common} id={view.series} />}
     </Box>
   );
+}
+
+const STALE = 5 * 60_000;
+
+/** Who comes back to a page left open overnight wants this morning's data, not yesterday's. */
+function useFreshness(reload: () => void): void {
+  const latest = useRef(reload);
+  latest.current = reload;
+  useEffect(() => {
+    let loaded = Date.now();
+    const look = () => {
+      if (document.visibilityState !== "visible" || Date.now() - loaded < STALE) return;
+      loaded = Date.now();
+      latest.current();
+    };
+    document.addEventListener("visibilitychange", look);
+    return () => document.removeEventListener("visibilitychange", look);
+  }, []);
 }
 
 function scrollerOf(element: HTMLElement | null): HTMLElement | null {

@@ -32,8 +32,8 @@ describe("the address", () => {
 describe("the time", () => {
   it("counts back from the newest data", () => {
     expect(timeRange(view("range=30"), [dataset]).query).toEqual({ from: "2013-12-02T04:00:00Z" });
-    expect(timeRange(view("range=all"), [dataset])).toEqual({ query: {}, axis: [Date.UTC(2013, 0, 1, 5) / 1000, Date.UTC(2013, 11, 31, 5) / 1000] });
-    expect(timeRange(view("range=30"), [])).toEqual({ query: {}, axis: null });
+    expect(timeRange(view("range=all"), [dataset])).toEqual({ zone: "America/New_York", query: {}, axis: [Date.UTC(2013, 0, 1, 5) / 1000, Date.UTC(2013, 11, 31, 5) / 1000] });
+    expect(timeRange(view("range=30"), [])).toEqual({ zone: "UTC", query: {}, axis: null });
   });
 
   it("takes custom dates in the dataset's zone, the last one included", () => {

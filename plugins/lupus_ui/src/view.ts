@@ -126,6 +126,8 @@ export function filterQuery(view: View): Query {
 export interface TimeRange {
   query: { from?: string; to?: string };
   axis: [number, number] | null;
+  /** In which the dates of a custom range are meant. */
+  zone: string;
 }
 
 const DAY = 86_400;
@@ -137,12 +139,12 @@ export function timeRange(view: View, datasets: readonly Dataset[]): TimeRange {
   const lasts = seconds(datasets.map((one) => one.last_period));
   const oldest = firsts.length ? Math.min(...firsts) : null;
   const newest = lasts.length ? Math.max(...lasts) : null;
+  const zone = datasets.find((one) => view.dataset.includes(one.name))?.timezone ?? datasets[0]?.timezone ?? "UTC";
   let from: number | null = null;
   let to: number | null = null;
   // Points stand at the start of their period: the axis ends where the last day begins, unless there are points within the day.
   let last: number | null = null;
   if (view.range === "custom") {
-    const zone = datasets.find((one) => view.dataset.includes(one.name))?.timezone ?? datasets[0]?.timezone ?? "UTC";
     from = view.from ? instantOf(view.from, zone) : null;
     to = view.to ? instantOf(nextDay(view.to), zone) : null;
     last = view.to && !datasets.some((one) => one.grain.startsWith("hour")) ? instantOf(view.to, zone) : to;
@@ -158,6 +160,7 @@ export function timeRange(view: View, datasets: readonly Dataset[]): TimeRange {
   return {
     query: { ...(from === null ? {} : { from: iso(from) }), ...(to === null ? {} : { to: iso(to) }) },
     axis: left !== null && right !== null && left < right ? [left, right] : null,
+    zone,
   };
 }
 

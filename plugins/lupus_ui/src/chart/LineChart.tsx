@@ -53,16 +53,22 @@ export function LineChart({ chart, height, axis, cursor, small = false, log = fa
   const plot = useRef<uPlot | null>(null);
   const palette = usePalette();
   // Read by uPlot's hooks, which outlive a rendering: a new handler or selection must not build the chart anew.
-  const now = useRef({ ...events, selected, axis });
-  now.current = { ...events, selected, axis };
+  const now = useRef({ ...events, selected });
+  now.current = { ...events, selected };
 
+  const [left, right] = axis ?? [null, null];
   const times = useMemo(() => chart.start.map((text) => Date.parse(text) / 1000), [chart]);
 
   useEffect(() => {
     const element = place.current;
     if (!element) return;
     const { unit, kind, timezone, grain } = chart.series;
-    const picked = downsample(chart, Math.max(element.clientWidth, 200));
+    const [from, to] = [left ?? -Infinity, right ?? Infinity];
+    // Only what is in sight is thinned out, so that zooming in brings back every point; one more on each side leads the line out of sight.
+    const first = Math.max(times.findIndex((time) => time >= from) - 1, 0);
+    const last = times.findLastIndex((time) => time <= to) + 2;
+    const seen = { value: chart.value.slice(first, last), severity: chart.severity.slice(first, last) };
+    const picked = downsample(seen, Math.max(element.clientWidth, 200)).map((index) => index + first);
     const pick = (column: readonly (number | null)[]) => picked.map((index) => (log && (column[index] ?? 0) <= 0 ? null : (column[index] ?? null)));
     // On a logarithmic axis a band down to zero reaches the frame.
     const floor = log ? Math.min(...[...chart.value, ...chart.expected].filter((value): value is number => value !== null && value > 0)) : 0;
@@ -97,9 +103,8 @@ export function LineChart({ chart, height, axis, cursor, small = false, log = fa
         x: {
           time: true,
           range: (_, low, high) => {
-            const [from, to] = now.current.axis ?? [low, high];
-            const space = (to - from) * margin || DAY;
-            return [from - space, to + space];
+            const space = ((right ?? high) - (left ?? low)) * margin || DAY;
+            return [(left ?? low) - space, (right ?? high) + space];
           },
         },
         y: {
@@ -191,13 +196,7 @@ export function LineChart({ chart, height, axis, cursor, small = false, log = fa
       made.destroy();
       plot.current = null;
     };
-  }, [chart, times, height, cursor, small, log, palette]);
-
-  const [from, to] = axis ?? [null, null];
-  useEffect(() => {
-    // Any new range makes uPlot ask our `range` above, which knows the wanted one.
-    if (plot.current && times.length > 0) plot.current.setScale("x", { min: times[0]!, max: times.at(-1)! });
-  }, [from, to, times]);
+  }, [chart, times, left, right, height, cursor, small, log, palette]);
 
   useEffect(() => plot.current?.redraw(false), [selected]);
 

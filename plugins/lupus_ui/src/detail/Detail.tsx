@@ -1,11 +1,11 @@
 import { Badge, Box, Button, Flex, Heading, HStack, Link, Skeleton, Switch, Text } from "@chakra-ui/react";
-import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { type ComponentProps, type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { Link as RouterLink } from "react-router-dom";
 
 import { type Chart, type Charts, pathOf, type Problem, useGet } from "../api";
 import { type Hover, LineChart } from "../chart/LineChart";
 import { PointTip } from "../chart/PointTip";
-import { dimensionText, formatPeriod, metricName, seriesName, utcPeriod } from "../format";
+import { dimensionText, formatPeriod, localDate, metricName, seriesName, utcPeriod } from "../format";
 import { CopyButton } from "../ui/CopyButton";
 import { Empty, ErrorNote } from "../ui/notes";
 import { RangePicker } from "../ui/RangePicker";
@@ -39,7 +39,7 @@ export function Detail({ id, view, change, range, problem, onRetry, attempt, dag
         <Link asChild color="fg.info" fontSize="sm">
           <RouterLink to={{ search: `?${writeView({ ...view, series: null, at: "", zoom: null, log: false, table: "anomalies" }, new URLSearchParams())}` }}>← All metrics</RouterLink>
         </Link>
-        <RangePicker view={view} change={change} shown={range?.axis ?? null} />
+        <RangePicker view={view} change={change} shown={range} />
       </Flex>
       {error ? <ErrorNote problem={error} onRetry={onRetry} /> : null}
       {chart && range ? (
@@ -59,7 +59,6 @@ export function Detail({ id, view, change, range, problem, onRetry, attempt, dag
 
 function Loaded({ chart, view, change, range, dagId }: { chart: Chart; view: View; change: Change; range: TimeRange; dagId: string | undefined }) {
   const { series } = chart;
-  const [hover, setHover] = useState<Hover | null>(null);
   const [selected, select] = useSelection(chart, view, change);
   const axis = view.zoom ?? range.axis;
 
@@ -103,24 +102,33 @@ function Loaded({ chart, view, change, range, dagId }: { chart: Chart; view: Vie
             onKeyDown={step}
             _focusVisible={{ outline: "2px solid", outlineColor: "border.info", outlineOffset: "2px" }}
           >
-            <LineChart
+            <HoverChart
               chart={chart}
               height={HEIGHT}
               axis={axis}
               cursor="lupus-list"
               log={view.log}
               selected={selected}
-              onHover={setHover}
               onSelect={select}
               onZoom={(zoom) => change({ zoom }, { replace: true })}
             />
-            {hover?.own ? <PointTip chart={chart} hover={hover} /> : null}
           </Box>
         )}
       </Box>
       {selected === null ? null : <Readout chart={chart} index={selected} />}
       <Siblings series={series} range={range} axis={axis} dagId={dagId} />
       <PointTable chart={chart} view={view} change={change} selected={selected} onSelect={select} />
+    </>
+  );
+}
+
+/** Apart from the rest, which need not be rendered anew with every move of the pointer. */
+function HoverChart(props: ComponentProps<typeof LineChart>) {
+  const [hover, setHover] = useState<Hover | null>(null);
+  return (
+    <>
+      <LineChart {...props} onHover={setHover} />
+      {hover?.own ? <PointTip chart={props.chart} hover={hover} /> : null}
     </>
   );
 }
@@ -206,8 +214,7 @@ function useSelection(chart: Chart, view: View, change: Change): [number | null,
 function permalink(chart: Chart, view: View, selected: number | null): string {
   const first = chart.start[0];
   const last = chart.start.at(-1);
-  const day = (instant: string) =>
-    new Intl.DateTimeFormat("sv-SE", { timeZone: chart.series.timezone, year: "numeric", month: "2-digit", day: "2-digit" }).format(new Date(instant));
+  const day = (instant: string) => localDate(Date.parse(instant) / 1000, chart.series.timezone);
   const here = new URL(globalThis.location.href);
   const fixed: View = first && last ? { ...view, range: "custom", from: day(first), to: day(last) } : view;
   here.search = writeView({ ...fixed, at: (selected === null ? undefined : chart.start[selected]) ?? view.at }, new URLSearchParams(here.search)).toString();

@@ -47,7 +47,7 @@ export function Explorer({ view, change, range, datasets, anomalousEver, problem
           {dagId === undefined ? <Heading size="lg">Metrics</Heading> : null}
           {error && !page ? null : <Status view={view} change={change} page={page} anomalousEver={anomalousEver} />}
         </Box>
-        {datasets?.length === 0 ? null : <RangePicker view={view} change={change} shown={range?.axis ?? null} />}
+        {datasets?.length === 0 ? null : <RangePicker view={view} change={change} shown={range} />}
       </Flex>
       {error ? <ErrorNote problem={error} onRetry={onRetry} /> : null}
       {datasets?.length === 0 ? (
@@ -79,6 +79,10 @@ export function Explorer({ view, change, range, datasets, anomalousEver, problem
                 aria-label="Filters"
                 width={{ base: "100%", lg: "210px" }}
                 flexShrink={0}
+                position={{ lg: "sticky" }}
+                top={2}
+                maxHeight={{ lg: "calc(100vh - 1rem)" }}
+                overflowY={{ lg: "auto" }}
                 display={{ base: facetsOpen ? "block" : "none", lg: "block" }}
                 borderWidth={{ base: 1, lg: 0 }}
                 borderRadius="md"

@@ -1,6 +1,7 @@
 import { HStack, Input } from "@chakra-ui/react";
 
-import { type Change, type View } from "../view";
+import { localDate } from "../format";
+import type { Change, TimeRange, View } from "../view";
 import { Segments } from "./Choice";
 
 const OPTIONS = [
@@ -12,17 +13,19 @@ const OPTIONS = [
 ] as const;
 
 /** Quick ranges count back from the newest data. */
-export function RangePicker({ view, change, shown }: { view: View; change: Change; shown: [number, number] | null }) {
-  const dates = shown?.map((second) => new Date(second * 1000).toISOString().slice(0, 10)) ?? ["", ""];
+export function RangePicker({ view, change, shown }: { view: View; change: Change; shown: TimeRange | null }) {
+  const dates = shown?.axis?.map((second) => localDate(second, shown.zone)) ?? ["", ""];
+  // A link to an older period widens the range: the buttons say what is in sight.
+  const range = view.range !== "custom" && shown?.axis && shown.query.from === undefined ? "all" : view.range;
   return (
     <HStack gap={2} wrap="wrap">
       <Segments
         label="Time range"
-        value={view.range}
+        value={range}
         options={OPTIONS}
-        onChange={(range) =>
+        onChange={(next) =>
           // A custom range starts from what is in sight.
-          change(range === "custom" ? { range, from: dates[0]!, to: dates[1]!, zoom: null } : { range, from: "", to: "", at: "", zoom: null })
+          change(next === "custom" ? { range: next, from: dates[0]!, to: dates[1]!, zoom: null } : { range: next, from: "", to: "", at: "", zoom: null })
         }
       />
       {view.range === "custom" ? (
