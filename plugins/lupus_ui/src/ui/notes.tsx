@@ -37,8 +37,7 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
 }
 
 const SNIPPET = `from airflow.sdk import DAG
-from airflow_lupus import AnomalyDetectOperator, DataMissingSensor, MetricCollectOperator
-from airflow_lupus.sources import Table
+from airflow_lupus import AnomalyDetectOperator, DataMissingSensor, MetricCollectOperator, Table
 
 orders = Table("mart.orders", conn_id="warehouse")
 
