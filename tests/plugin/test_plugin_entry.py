@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import airflow_lupus
 from airflow_lupus.plugin.plugin import LupusPlugin
 
+ROOT = Path(airflow_lupus.__file__).parent.parent
 STATIC = Path(airflow_lupus.__file__).parent / "plugin" / "static"
 
 
@@ -52,3 +54,11 @@ def test_importing_the_plugin_imports_nothing_heavy_beyond_airflow():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     added = done.stdout.strip().splitlines()[-1].split() if done.stdout.strip() else []
     assert {"fastapi", "sqlalchemy", "pandas", "numpy", "duckdb", "pyarrow", "alembic"}.isdisjoint(added), added
+
+
+def test_the_example_on_the_empty_page_is_a_dag_that_parses():
+    source = (ROOT / "plugins" / "lupus_ui" / "src" / "ui" / "notes.tsx").read_text()
+    (example,) = re.findall(r"const SNIPPET = `(.*?)`;", source, re.DOTALL)
+    names: dict[str, object] = {}
+    exec(example, names)
+    assert names["wait"].dag.task_ids == ["wait", "collect", "detect"]

@@ -37,7 +37,7 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
 }
 
 const SNIPPET = `from airflow.sdk import DAG
-from airflow_lupus import AnomalyDetectOperator, DataMissingSensor, MetricCollectOperator, Table
+from airflow_lupus import AnomalyDetectOperator, DataMissingSensor, MetricCollectOperator, Table, TableMetrics
 
 orders = Table("mart.orders", conn_id="warehouse")
 
@@ -49,6 +49,8 @@ with DAG("watch_orders", schedule="0 3 * * *"):
         source=orders,
         time_column="created_at",
         group_columns=["country"],
+        column_metrics={"price": ["null_ratio", "avg", "p95"]},
+        metrics=[TableMetrics(["row_count"])],
     )
     detect = AnomalyDetectOperator(task_id="detect", dataset="orders")
     wait >> collect >> detect
@@ -58,8 +60,8 @@ export function FirstSteps({ dagId }: { dagId?: string | undefined }) {
   return (
     <Empty title={dagId ? "This DAG has measured nothing yet" : "Nothing is monitored yet"}>
       <Text color="fg.muted" mb={3}>
-        Add three tasks to a DAG: wait for the data, collect its metrics, detect anomalies. Metrics, detectors and history have defaults; after the
-        first run every series shows up here.
+        Add three tasks to a DAG: wait for the data, collect its metrics, detect anomalies. Detectors and history have defaults; after the first run every
+        series shows up here.
       </Text>
       <Box position="relative" borderWidth={1} borderRadius="md" bg="bg.subtle">
         <Box position="absolute" top={2} right={2}>
