@@ -50,8 +50,8 @@ class Files(Source):
         dataset's zone. Templated, but a path that Jinja dates (`{{ ds }}`) cannot serve a range of periods.
     :param conn_id: Airflow connection of the object storage.
     :param format: `parquet` or `csv`; by default told from the path's ending.
-    :param options: for CSV, DuckDB's reader options: header, delim, quote, escape, nullstr,
-        dateformat, timestampformat, skip, comment, types.
+    :param options: for CSV, which is taken to have a header and commas (tabs in `.tsv`), DuckDB's reader options: header, delim, quote,
+        escape, nullstr, dateformat, timestampformat, skip, comment, types.
 
     >>> from airflow_lupus.model import Grain
     >>> from datetime import datetime, UTC
@@ -78,6 +78,10 @@ class Files(Source):
         elif self.format not in FORMATS:
             msg = f"Files({self.path!r}): unknown format {self.format!r}: {did_you_mean(self.format, FORMATS)}"
             raise SpecError(msg)
+        if self.format == "csv":
+            # Told rather than sniffed: of a file whose last row is cut off, sniffing makes a single column.
+            delimiter = "\t" if re.search(r"\.tsv(\.gz|\.zst)?$", self.path, re.IGNORECASE) else ","
+            self.options = {"delim": delimiter, "header": True, **self.options}
         for option in self.options:
             if self.format != "csv" or option not in CSV_OPTIONS:
                 known = CSV_OPTIONS if self.format == "csv" else ()

@@ -17,7 +17,6 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from support import stores
 
 from airflow_lupus.cli.definition import get_cli_commands
 from airflow_lupus.config import OPTIONS
@@ -29,6 +28,7 @@ from airflow_lupus.model import PeriodStatus, PointStatus, Reason, Severity
 from airflow_lupus.specs import DEFAULTS_BY_TYPE, RESERVED
 from airflow_lupus.stores import schema
 from airflow_lupus.stores.sql import SqlStore
+from support import stores
 
 REPO = Path(__file__).parent.parent
 PAGES = sorted([*(REPO / "docs").rglob("*.md"), *(REPO / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md"))])

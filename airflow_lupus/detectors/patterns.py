@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from airflow_lupus.exceptions import SpecError, did_you_mean
@@ -34,15 +36,20 @@ class Rule:
         return sum(self.exact_parts)
 
     def matches(self, name: str) -> bool:
+        """Whether it judges the metric of this name."""
         return self.pattern == name or fnmatchcase(name, self.pattern)
+
+    def within(self, other: Rule) -> bool:
+        """Whether the other matches all that this one does, and so is wider."""
+        return fnmatchcase(self.pattern, other.pattern)
 
 
 class Rules:
     """The detectors of a detect task, by pattern.
 
     `"*"` is every metric, `"dep_time.*"` those of a column, `"*.null_ratio"` one metric of every column, `"dep_time.null_ratio"` one
-    metric of one column; table metrics have the column `*`. The most specific pattern replaces the others. Two that are equally
-    specific and could both match are an error.
+    metric of one column; table metrics have the column `*`. The most specific pattern replaces the others: the one with more parts that
+    name one thing, or the one within the other. Two of which neither is more specific and that could both match are an error.
     """
 
     def __init__(self, detectors: Mapping[str, Detector | str | Sequence[Detector | str]]) -> None:
@@ -64,18 +71,17 @@ class Rules:
         self._refuse_ties()
 
     def _refuse_ties(self) -> None:
-        one_part = [rule for rule in self.rules if rule.rank == 1]
-        for column_rule in (rule for rule in one_part if rule.exact_parts[0]):
-            for metric_rule in (rule for rule in one_part if rule.exact_parts[1]):
-                column = column_rule.pattern.partition(".")[0]
-                metric = metric_rule.pattern.partition(".")[2]
-                both = f"{column}.{metric}"
-                if column_rule.matches(both) and metric_rule.matches(both) and not any(rule.pattern == both for rule in self.rules):
-                    self._tie(column_rule, metric_rule, both)
-
-    def _tie(self, first: Rule, second: Rule, name: str) -> None:
-        msg = f"detectors: {first.pattern!r} and {second.pattern!r} are equally specific for {name!r}; say which with {name!r}: …"
-        raise SpecError(msg)
+        written = {rule.pattern for rule in self.rules}
+        for first, second in combinations(self.rules, 2):
+            if first.rank != second.rank or first.within(second) or second.within(first) or not overlap(first.pattern, second.pattern):
+                continue
+            both = f"{_exact(first, second, 0)}.{_exact(first, second, 1)}"
+            if both not in written:
+                msg = (
+                    f"detectors: {first.pattern!r} and {second.pattern!r} are equally specific and can both match {both!r}; "
+                    f"say which with {both!r}: …"
+                )
+                raise SpecError(msg)
 
     def rule_for(self, name: str) -> Rule | None:
         """The rule that judges the metric of this name, if any does."""
@@ -83,10 +89,10 @@ class Rules:
         if not matching:
             return None
         best = max(rule.rank for rule in matching)
-        winners = [rule for rule in matching if rule.rank == best]
-        if len(winners) > 1:
-            self._tie(winners[0], winners[1], name)
-        return winners[0]
+        first, *others = (rule for rule in matching if rule.rank == best)
+        for other in others:  # ties were refused, so that one always lies within the other
+            first = other if other.within(first) else first
+        return first
 
     def refuse_unmatched(self, names: Iterable[str], dataset: str) -> None:
         """Raise for a pattern that names a column or metric which the dataset does not have."""
@@ -106,3 +112,29 @@ class Rules:
                 suffix = f"-{seen[detector.name]}" if seen[detector.name] > 1 else ""
                 named.append((f"{rule.pattern}:{detector.name}{suffix}", rule, detector))
         return named
+
+
+@lru_cache(maxsize=10_000)
+def overlap(first: str, second: str) -> bool:
+    """Whether some name matches both patterns; a set `[…]` is taken for any character.
+
+    >>> overlap("dep_*.avg", "*_time.avg"), overlap("a.*", "b.*")
+    (True, False)
+    """
+    if not first or not second:
+        return not (first or second).strip("*")
+    if first[0] == "[" and "]" in first:
+        return overlap("?" + first[first.index("]") + 1 :], second)
+    if second[0] == "[" and "]" in second:
+        return overlap(second, first)
+    if first[0] == "*":
+        return overlap(first[1:], second) or overlap(first, second[1:])
+    if second[0] == "*":
+        return overlap(second, first)
+    return (first[0] == second[0] or "?" in {first[0], second[0]}) and overlap(first[1:], second[1:])
+
+
+def _exact(first: Rule, second: Rule, part: int) -> str:
+    """The column (0) or metric (1) that one of two rules names, or how one of them writes it."""
+    parts = [(rule.exact_parts[part], rule.pattern.partition(".")[::2][part]) for rule in (first, second)]
+    return max(parts)[1] or "*"

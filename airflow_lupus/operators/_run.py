@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_lupus import config
-from airflow_lupus.exceptions import DataMissing, LupusError, OwnershipError, SpecError
+from airflow_lupus.exceptions import DataMissing, LupusError, MissingExtra, OwnershipError, SpecError, StoreConfigError
 from airflow_lupus.model import Grain, TaskRef
 from airflow_lupus.periods import PeriodRule, Resolved, RunDates, resolve
 from airflow_lupus.pipeline.digest import Links
@@ -111,13 +111,14 @@ def airflow_errors() -> Iterator[None]:
 def guarded(context: Context, on_error: str, work: Callable[[], T], record: Callable[[Exception], None]) -> T | None:
     """Do a task's work; when it fails for good and `on_error` is "warn", record the failure and let the task succeed.
 
-    A wrong spec, a dispute over ownership and missing data are the task's own business and always raised.
+    What its author has to mend (a wrong spec, a dispute over ownership, a store that cannot work, a package that is not installed) and
+    missing data are always raised.
     """
     from airflow.sdk.exceptions import AirflowException
 
     try:
         return work()
-    except (SpecError, OwnershipError, DataMissing, AirflowException):
+    except (SpecError, OwnershipError, StoreConfigError, MissingExtra, DataMissing, AirflowException):
         raise
     except Exception as error:
         if getattr(error, "retry", True) and has_retries_left(context):

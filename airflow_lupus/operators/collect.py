@@ -138,6 +138,13 @@ class MetricCollectOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Measure, commit, and tell XCom what came of it."""
+        summary, measured = self._measure(context)
+        if measured is not None:
+            self._finish(context, measured)
+        return summary
+
+    def _measure(self, context: Context) -> tuple[dict[str, Any], Measured | None]:
+        """Measure and commit; None where it failed and `on_error` lets the task succeed."""
         grain = _run.dag_grain(context, self.spec.grain.unit, self.timezone)
         spec = replace(self.spec, grain=grain, dataset=self.dataset)
         with _run.airflow_errors():
@@ -149,11 +156,10 @@ class MetricCollectOperator(BaseOperator):
                 lambda error: self._record_failure(context, spec, resolved, error),
             ) or (None, None)
         if measured is None or saved is None:
-            return {"dataset": self.dataset, "status": "failed"}
+            return {"dataset": self.dataset, "status": "failed"}, None
         self._log(measured, saved)
         self._publish(context, resolved)
-        self._finish(measured, grain)
-        return {
+        summary = {
             "dataset": self.dataset,
             "start": resolved.start.isoformat(),
             "end": resolved.end.isoformat(),
@@ -162,6 +168,7 @@ class MetricCollectOperator(BaseOperator):
             "series": len(measured.measurement.points),
             "changed": saved.changed,
         }
+        return summary, measured
 
     def _collect(self, context: Context, spec: MeasureSpec, resolved: Resolved) -> tuple[Measured, Saved]:
         from airflow_lupus.hooks.source import open_source
@@ -205,7 +212,7 @@ class MetricCollectOperator(BaseOperator):
             extra = context["outlet_events"][outlet].extra
             extra[CONF_KEY] = {"start": resolved.start.isoformat(), "end": resolved.end.isoformat()}
 
-    def _finish(self, measured: Measured, grain: Grain) -> None:
+    def _finish(self, context: Context, measured: Measured) -> None:
         """What missing data means to the task, now that the rest is committed."""
         from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
@@ -215,7 +222,7 @@ class MetricCollectOperator(BaseOperator):
             raise AirflowFailException(msg)
         if not measured.missing or self.on_missing == "ignore":
             return
-        first = measured.missing[0]
+        first, grain = measured.missing[0], _run.dag_grain(context, self.spec.grain.unit, self.timezone)
         msg = (
             f"{self.dataset}: no data for {len(measured.missing)} of {len(measured.measurement.periods)} periods, "
             f"first for {grain.local(first.period.start):%Y-%m-%d %H:%M}: {first.reason}"

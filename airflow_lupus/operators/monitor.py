@@ -44,12 +44,14 @@ class MonitorOperator(MetricCollectOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Collect, then judge; missing data is told of once there is no retry left that might still find it."""
-        from airflow.sdk.exceptions import AirflowException
+        from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
+        collected, measured = self._measure(context)
         try:
-            collected = super().execute(context)
-        except AirflowException:
-            if not _run.has_retries_left(context):
+            if measured is not None:
+                self._finish(context, measured)
+        except AirflowException as error:
+            if isinstance(error, AirflowSkipException | AirflowFailException) or not _run.has_retries_left(context):
                 self.detection.run(context, self.dataset)
             raise
         return {**collected, **self.detection.run(context, self.dataset)}

@@ -133,16 +133,23 @@ def build(report: Report, links: Links, dag_id: str, run_id: str, *, errors: Seq
         runbook=report.runbook,
         run_url=links.run_url,
         log_url=links.log_url,
-        page_url=page_url(links.base_url, dataset=report.dataset, start=before.start, end=_at(report.target[1])),
+        page_url=page_url(
+            links.base_url,
+            dataset=report.dataset,
+            start=_date(grain, before.start),
+            end=_date(grain, _at(report.target[1] - 1)),
+        ),
     )
 
 
 def page_url(base_url: str, **query: Any) -> str:
-    """The page's address with some of its state: `dataset=`, `series=`, `from`/`to` as `start=` and `end=`."""
+    """The page's address with some of its state: `dataset=`, `series=`, and the local dates `from` and `to` as `start=` and `end=`.
+
+    >>> page_url("http://airflow", dataset="flights", start="2013-02-08")
+    'http://airflow/plugin/lupus?dataset=flights&from=2013-02-08'
+    """
     names = {"start": "from", "end": "to"}
-    pairs = [
-        (names.get(key, key), value.strftime("%Y-%m-%dT%H:%MZ") if isinstance(value, datetime) else value) for key, value in query.items()
-    ]
+    pairs = [(names.get(key, key), value) for key, value in query.items()]
     return f"{base_url.rstrip('/')}/plugin/lupus?{urlencode(pairs, quote_via=quote)}"
 
 
@@ -177,13 +184,17 @@ def _line(anomaly: Anomaly, grain: Grain, links: Links) -> Line:
             upper=anomaly.upper,
             score=anomaly.score,
         ),
-        chart_url=page_url(links.base_url, series=anomaly.series_id),
+        chart_url=page_url(links.base_url, series=anomaly.series_id, at=_at(anomaly.start).strftime("%Y-%m-%dT%H:%M:%SZ")),
     )
 
 
 def _day(grain: Grain, instant: datetime) -> str:
     local = grain.local(instant)
     return f"{local:%Y-%m-%d %H:%M}" if grain.unit == "hour" else f"{local:%Y-%m}" if grain.unit == "month" else f"{local:%Y-%m-%d}"
+
+
+def _date(grain: Grain, instant: datetime) -> str:
+    return f"{grain.local(instant):%Y-%m-%d}"
 
 
 def _at(epoch: int) -> datetime:

@@ -69,7 +69,11 @@ def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence
     readable = [period for period in periods if period not in records]
     if opened.relation is None or not readable:
         return Measured(Measurement(_in_order(records), {}), Scope((), ()))
-    types = engine.types(opened.relation)
+    try:
+        types = engine.types(opened.relation)
+    except DataMissing as error:
+        records |= {period: PeriodRecord(period, PeriodStatus.MISSING, reason=str(error)) for period in readable}
+        return Measured(Measurement(_in_order(records), {}), Scope((), ()))
     spec = spec.with_defaults(types)
     pairs = spec.pairs(types)
     needs: dict[str, set[Primitive]] = {ANY_COLUMN: {ROWS}}
@@ -77,11 +81,9 @@ def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence
         needs.setdefault(column, set()).update((*metric.needs, metric.behind))
     scan = engine.scan(opened.relation, spec, needs, readable)
     for path, reason in scan.failed_files.items():
-        period = opened.files.get(path)
-        if period is None:
-            msg = f"{path} cannot be read to its end: {reason}"
-            raise DataMissing(msg)
-        records[period] = PeriodRecord(period, PeriodStatus.MISSING, reason=f"{path} cannot be read to its end: {reason}")
+        named = opened.files.get(path)
+        for period in readable if named is None else [named]:  # a file that names no period may have had rows of any
+            records[period] = PeriodRecord(period, PeriodStatus.MISSING, reason=f"{path} cannot be read to its end: {reason}")
     points: dict[SeriesInfo, list[Point]] = {}
     rows = dict.fromkeys((period for period in readable if period not in records), 0)
     for group in scan.groups:

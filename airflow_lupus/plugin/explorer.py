@@ -68,8 +68,7 @@ class Explorer:
         with database.reading(self.store.engine) as connection:
             anomalous = reading.anomaly_counts(connection, wanted)
             kept, facets = reading.narrow(reading.all_series(connection, wanted), wanted, anomalous)
-            latest = reading.latest_points(connection, [row.id for row in kept]) if order == "newest" else {}
-            kept = _ordered(kept, order, anomalous, latest)
+            kept = _ordered(kept, order, anomalous)
             shown = kept[offset : offset + limit]
             answer = self._series(connection, shown, wanted, anomalous)
         severities = [anomalous[row.id].severity for row in kept if row.id in anomalous]
@@ -130,15 +129,15 @@ class Explorer:
         ]
 
 
-def _ordered(rows: list[sa.Row[Any]], order: str, anomalous: dict[int, sa.Row[Any]], latest: dict[int, sa.Row[Any]]) -> list[sa.Row[Any]]:
-    """Rows come by name; sorting is stable."""
+def _ordered(rows: list[sa.Row[Any]], order: str, anomalous: dict[int, sa.Row[Any]]) -> list[sa.Row[Any]]:
+    """By the worst or the newest anomaly; rows come by name, and sorting is stable."""
     if order == "worst":
         quiet = (0, 0.0)
         return sorted(
             rows, key=lambda row: (anomalous[row.id].severity, anomalous[row.id].score) if row.id in anomalous else quiet, reverse=True
         )
     if order == "newest":
-        return sorted(rows, key=lambda row: latest[row.id].start if row.id in latest else 0, reverse=True)
+        return sorted(rows, key=lambda row: anomalous[row.id].newest if row.id in anomalous else 0, reverse=True)
     return rows
 
 

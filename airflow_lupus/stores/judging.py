@@ -15,6 +15,7 @@ from airflow_lupus.stores.base import History, Judged, JudgingState, StoredSerie
 from airflow_lupus.stores.saving import chunks
 from airflow_lupus.stores.schema import (
     datasets,
+    definitions,
     deliveries,
     latest,
     measurements,
@@ -77,13 +78,16 @@ def state(connection: sa.Connection, dataset: str, task: TaskRef, keys: Sequence
 
 def history(connection: sa.Connection, ids: Collection[int], since: int | None) -> History:
     """See `Store.history`."""
+    measured, current = definitions.alias(), definitions.alias()
     parts: list[Any] = []
     for chunk in chunks(ids):
         query = (
             sa.select(points.c.series_id, points.c.start, points.c.value, points.c.n)
             .join(measurements, measurements.c.id == points.c.measurement_id)
-            .join(series, (series.c.id == points.c.series_id) & (series.c.definition_id == measurements.c.definition_id))
-            .where(points.c.series_id.in_(chunk))
+            .join(series, series.c.id == points.c.series_id)
+            .join(measured, measured.c.id == measurements.c.definition_id)
+            .join(current, current.c.id == series.c.definition_id)
+            .where(points.c.series_id.in_(chunk), measured.c.hash == current.c.hash)
             .order_by(points.c.series_id, points.c.start)
         )
         if since is not None:

@@ -91,11 +91,12 @@ def series_by_id(connection: sa.Connection, ids: Collection[int], dag_ids: Colle
 
 
 def anomaly_counts(connection: sa.Connection, wanted: Filter, ids: Collection[int] | None = None) -> dict[int, sa.Row[Any]]:
-    """Per series (of these) with an anomaly in range: how many anomalous points, and the worst severity and score."""
+    """Per series (of these) with an anomaly in range: how many anomalous points, the newest, and the worst severity and score."""
     query = (
         sa.select(
             verdicts.c.series_id,
             sa.func.count(verdicts.c.start.distinct()).label("anomalies"),
+            sa.func.max(verdicts.c.start).label("newest"),
             sa.func.max(verdicts.c.severity).label("severity"),
             sa.func.max(sa.func.abs(sa.func.coalesce(verdicts.c.score, 0))).label("score"),
         )

@@ -46,7 +46,7 @@ class _Known:
     n: int | None
     reason: str | None
     measurement_id: int
-    definition_id: int
+    defined_as: str
 
 
 def save(
@@ -60,9 +60,9 @@ def save(
     """See `Store.save`. The dataset's row is locked to the end of the transaction, so that its revisions come in order."""
     now = int(time.time())
     row = lock_dataset(connection, dataset, task)
-    definition_id = _definition(connection, row.id, definition, task)
+    definition_id, defined_as = _definition(connection, row.id, definition, task), digest(definition)
     found = _known_series(connection, row.id)
-    redefined = _claim(connection, found, measurement.points, definition_id, task)
+    redefined = _claim(connection, found, measurement.points, definition_id, defined_as, task)
     ids = _series_ids(connection, row.id, definition_id, found, measurement.points)
     starts = {record.period.epoch: record for record in measurement.periods}
     replaced = {start for start, record in starts.items() if record.status in {PeriodStatus.OK, PeriodStatus.EMPTY}}
@@ -91,7 +91,7 @@ def save(
             if old is None:
                 end = int(starts[point.start].period.end.timestamp())
                 added.append({"series_id": series_id, "start": point.start, "end": end, **columns})
-            elif _same(old, point) and old.definition_id == definition_id:
+            elif _same(old, point) and old.defined_as == defined_as:
                 unchanged += 1
             else:
                 updated.append({"s": series_id, "t": point.start, **columns})
@@ -171,14 +171,9 @@ def _task(task: TaskRef) -> dict[str, Any]:
 
 
 def _definition(connection: sa.Connection, dataset_id: int, definition: Mapping[str, Any], task: TaskRef) -> int:
-    """The definition's id. Tasks that define alike share it; within a DAG it follows a task that was renamed."""
-    key = {"dataset_id": dataset_id, "hash": digest(definition)}
-    found = connection.execute(sa.select(definitions).filter_by(**key)).first()
-    if found is None:
-        return _insert(connection, definitions, **key, dag_id=task.dag_id, task_id=task.task_id, spec=canonical_json(definition))
-    if found.dag_id == task.dag_id and found.task_id != task.task_id:
-        connection.execute(sa.update(definitions).where(definitions.c.id == found.id).values(task_id=task.task_id))
-    return int(found.id)
+    key = {"dataset_id": dataset_id, "dag_id": task.dag_id, "task_id": task.task_id, "hash": digest(definition)}
+    found = connection.execute(sa.select(definitions.c.id).filter_by(**key)).scalar()
+    return int(found) if found is not None else _insert(connection, definitions, **key, spec=canonical_json(definition))
 
 
 def _known_series(connection: sa.Connection, dataset_id: int) -> dict[str, sa.Row[Any]]:
@@ -202,24 +197,28 @@ def _claim(
     found: Mapping[str, sa.Row[Any]],
     measured: Mapping[SeriesInfo, list[Point]],
     definition_id: int,
+    defined_as: str,
     task: TaskRef,
 ) -> int:
     """Make the task's definition that of the series it measures; how many were defined otherwise by the same task before."""
-    changed = []
+    claimed, changed = [], 0
     for info in measured:
         row = found.get(info.key.identity)
         if row is None or row.definition_id == definition_id:
             continue
-        if (row.dag_id, row.task_id) != (task.dag_id, task.task_id):
+        alike = row.hash == defined_as
+        if not alike and (row.dag_id, row.task_id) != (task.dag_id, task.task_id):
             msg = (
                 f"Series {info.key} is already measured by {row.dag_id}.{row.task_id}, from another source or with another filter than "
                 f"{task.task} has: give one of them another dataset name"
             )
             raise OwnershipError(msg)
-        changed.append(row.id)
-    for chunk in chunks(changed):
+        if row.dag_id == task.dag_id:  # changed by its task, or taken on by one that was renamed
+            claimed.append(row.id)
+            changed += not alike
+    for chunk in chunks(claimed):
         connection.execute(sa.update(series).where(series.c.id.in_(chunk)).values(definition_id=definition_id))
-    return len(changed)
+    return changed
 
 
 def _series_ids(
@@ -265,9 +264,10 @@ def _known_points(
     for column, metric in scope.pairs:
         columns.setdefault(column, []).append(metric)
     query = (
-        sa.select(points, measurements.c.definition_id)
+        sa.select(points, definitions.c.hash)
         .join(series, series.c.id == points.c.series_id)
         .join(measurements, measurements.c.id == points.c.measurement_id)
+        .join(definitions, definitions.c.id == measurements.c.definition_id)
         .where(
             series.c.dataset_id == dataset_id,
             series.c.grain == dataset.grain.unit,
@@ -278,7 +278,7 @@ def _known_points(
         )
     )
     return {
-        (row.series_id, row.start): _Known(row.value, row.status, row.n, row.reason, row.measurement_id, row.definition_id)
+        (row.series_id, row.start): _Known(row.value, row.status, row.n, row.reason, row.measurement_id, row.hash)
         for row in connection.execute(query)
         if row.start in starts
     }

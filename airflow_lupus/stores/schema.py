@@ -52,7 +52,7 @@ definitions = Table(
     Column("task_id", _Name, nullable=False),
     Column("hash", String(64), nullable=False),
     Column("spec", Text, nullable=False),
-    UniqueConstraint("dataset_id", "hash", name=f"{PREFIX}definitions_key"),
+    UniqueConstraint("dataset_id", "dag_id", "task_id", "hash", name=f"{PREFIX}definitions_key"),
     comment="what collect tasks say of their series beyond the series' identity: source, filter, time column",
 )
 

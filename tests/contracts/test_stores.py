@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from airflow_lupus.exceptions import OwnershipError
-from airflow_lupus.model import Grain, Measurement, PeriodRecord, PeriodStatus
+from airflow_lupus.model import Grain, Measurement, PeriodRecord, PeriodStatus, Point
 from airflow_lupus.stores import schema
 from airflow_lupus.stores.base import DatasetInfo, NewDelivery, Scope, SlotKey, VerdictTable
 from support.measurements import DAY, DEFINITION, FLIGHTS, SCOPE, day, info, measured, task
@@ -97,7 +97,9 @@ def test_what_another_spec_covers_is_not_touched(store):
 
 
 def test_missing_period_is_recorded_and_keeps_what_was_measured_before(store):
-    gone = Measurement((PeriodRecord(day(7), PeriodStatus.MISSING, reason="no file"), PeriodRecord(day(9), PeriodStatus.MISSING, reason="no file")), {})
+    gone = Measurement(
+        (PeriodRecord(day(7), PeriodStatus.MISSING, reason="no file"), PeriodRecord(day(9), PeriodStatus.MISSING, reason="no file")), {}
+    )
     save(store, STORM)
     saved = store.save(FLIGHTS, DEFINITION, Scope((), ()), gone, task())
     assert saved.changed == 0
@@ -150,6 +152,18 @@ def test_another_definition_of_the_same_series_is_refused_naming_both(store):
     with pytest.raises(OwnershipError, match=r"already measured by nyc\.collect.*nyc\.second"):
         save(store, STORM, definition={"files": "else.parquet"}, task=task(name="second"))
     assert len(view(store)) == 6
+
+
+def test_tasks_that_define_alike_may_change_apart(store):
+    """Two collect tasks of a DAG with the same source: editing one of them is no dispute with the other."""
+    save(store, STORM)
+    other = Scope({("carrier", "unique")}, {()}, ())
+    series = info(None, column="carrier", metric="unique")
+    for definition in (DEFINITION, {"files": "new.parquet"}):
+        counted = Measurement(measured({7: {}}).periods, {series: [Point.of(day(7).epoch, 12.0, 100)]})
+        store.save(FLIGHTS, definition, other, counted, task(name="second"))
+        assert save(store, STORM).changed == 0
+    assert set(store.history([row.id for row in table(store, "series")], None).value.tolist()) >= {12.0, 0.52}
 
 
 def test_own_changed_definition_restarts_the_baseline_and_says_so(store):

@@ -65,7 +65,10 @@ def tells():
 
 
 def test_daily_run_measures_yesterday_and_finds_the_storm(store, folder, slack):
-    collect, detect = collector(folder, units={"dep_delay": "minutes"}, owner="@data-core"), detector(on_anomaly_callback=[SlackNotifier(channel="#flights")])
+    collect, detect = (
+        collector(folder, units={"dep_delay": "minutes"}, owner="@data-core"),
+        detector(on_anomaly_callback=[SlackNotifier(channel="#flights")]),
+    )
     collect.execute(context(collect, run="history", conf=RANGE))
     silent = detect.execute(context(detect, run="history", conf=RANGE))
     assert (silent["judged"], slack.messages) == (silent["judged"], [])
@@ -196,7 +199,9 @@ def test_backfill_runs_are_silent(store, folder):
 
 def test_missing_file_fails_skips_or_is_ignored_and_is_recorded(store, folder):
     (folder / "2013-02-08.parquet").unlink()
-    with pytest.raises(AirflowException, match=r"no data for 1 of 1 periods, first for 2013-02-08 00:00: no file at .*2013-02-08.parquet") as failure:
+    with pytest.raises(
+        AirflowException, match=r"no data for 1 of 1 periods, first for 2013-02-08 00:00: no file at .*2013-02-08.parquet"
+    ) as failure:
         run(collector(folder))
     assert not isinstance(failure.value, AirflowFailException), "a retry may find late data"
     with pytest.raises(AirflowSkipException):
@@ -247,7 +252,10 @@ def test_a_failed_collect_is_recorded_and_told(store, folder):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"column_metrics": {"dep_tme": ["null_ratio"]}}, r"column_metrics: dataset 'flights' has no column 'dep_tme': did you mean 'dep_time'"),
+        (
+            {"column_metrics": {"dep_tme": ["null_ratio"]}},
+            r"column_metrics: dataset 'flights' has no column 'dep_tme': did you mean 'dep_time'",
+        ),
         ({"group_columns": ["orign"]}, r"group_columns: dataset 'flights' has no column 'orign': did you mean 'origin'"),
         ({"time_column": "time_hours"}, r"time_column: dataset 'flights' has no column 'time_hours': did you mean 'time_hour'"),
         ({"column_metrics": {"carrier": ["avg"]}}, r"'avg' cannot be taken of column 'carrier', which is of type text"),
@@ -330,7 +338,9 @@ def test_tables_and_queries_give_the_numbers_that_files_give(store, folder, tmp_
         collect = collector(folder, dataset=dataset, where=where, **({"source": at} if at else {}))
         collect.execute(context(collect, conf=conf))
     with store.engine.connect() as connection:
-        query = sa.text("SELECT column_name, metric, dimensions, period_start, value FROM lupus_metrics WHERE dataset = :d ORDER BY 1, 2, 3, 4")
+        query = sa.text(
+            "SELECT column_name, metric, dimensions, period_start, value FROM lupus_metrics WHERE dataset = :d ORDER BY 1, 2, 3, 4"
+        )
         files, sql = ([tuple(row) for row in connection.execute(query, {"d": d})] for d in ("files", "sql"))
     assert len(files) == 3 * 4 * 3
     assert [row[:4] for row in sql] == [row[:4] for row in files]
@@ -380,7 +390,12 @@ def test_postgres_as_the_store(monkeypatch, folder, store):
 
 @pytest.mark.parametrize(
     ("executor", "refused"),
-    [("LocalExecutor", False), ("CeleryExecutor", True), ("LocalExecutor,airflow.providers.x.KubernetesExecutor", True), ("team1=LocalExecutor", False)],
+    [
+        ("LocalExecutor", False),
+        ("CeleryExecutor", True),
+        ("LocalExecutor,airflow.providers.x.KubernetesExecutor", True),
+        ("team1=LocalExecutor", False),
+    ],
 )
 def test_sqlite_is_refused_where_tasks_run_elsewhere(monkeypatch, store, executor, refused):
     from airflow_lupus.exceptions import StoreConfigError
@@ -411,6 +426,39 @@ def test_monitor_measures_by_column_type_and_judges(store, folder):
     assert ("origin", "unique") not in names
     assert found["worst"] == "critical"
     assert any(line.subject == "dep_time.null_ratio" for line in told.told[0].anomalies)
+
+
+@pytest.mark.parametrize(
+    ("changes", "tries", "told_of"), [({}, 0, 1), ({}, 2, 0), ({"on_missing": "skip"}, 2, 1), ({"on_missing": "ignore"}, 2, 1)]
+)
+def test_monitor_tells_of_missing_data_once_no_retry_can_find_it(store, folder, changes, tries, told_of):
+    told = tells()
+    monitor = MonitorOperator(
+        task_id="watch",
+        source=Files(f"{folder}/{{period:%Y-%m-%d}}.parquet"),
+        dataset="flights",
+        metrics=[TableMetrics(["row_count"])],
+        on_anomaly_callback=told,
+        **changes,
+    )
+    (folder / "2013-02-08.parquet").unlink()
+    run(monitor, "2013-02-08")
+    try:
+        run(monitor, max_tries=tries)
+    except AirflowException:
+        assert changes.get("on_missing") != "ignore"
+    assert [digest.title for digest in told.told] == ["flights: data missing, 2013-02-08"] * told_of
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_a_broken_file_without_a_period_in_its_name_makes_the_period_missing(store, folder, tmp_path, ending):
+    broken = tmp_path / f"all.{ending}"
+    rows_of_it = b"2013-02-08 12:00:00,JFK,1,2\n" * 50 + b"2013-02-08 12:0"  # stopped in the middle of a row
+    broken.write_bytes(b"PAR1" if ending == "parquet" else b"time_hour,origin,dep_time,dep_delay\n" + rows_of_it)
+    with pytest.raises(AirflowException, match="no data for 1 of 1 periods") as failure:
+        run(collector(folder, source=Files(str(broken))))
+    assert not isinstance(failure.value, AirflowFailException)
+    assert [row.status for row in rows(store, "periods")] == ["missing"]
 
 
 def test_a_day_again_changes_nothing(store, folder):

@@ -68,7 +68,9 @@ def detect(store: SqlStore, periods: list[Period], task: TaskRef = DETECT):
 
 def values(store: SqlStore, metric: str, dims: str) -> dict[str, float]:
     with store.engine.connect() as connection:
-        rows = connection.exec_driver_sql(f"SELECT period_start, value FROM lupus_metrics WHERE metric = '{metric}' AND dimensions = '{dims}'")
+        rows = connection.exec_driver_sql(
+            f"SELECT period_start, value FROM lupus_metrics WHERE metric = '{metric}' AND dimensions = '{dims}'"
+        )
         return {str(row[0])[:10]: row[1] for row in rows}
 
 
@@ -90,7 +92,10 @@ def test_the_year_equals_pandas_to_1e_12(store):
         found = values(store, "count", f'{{"carrier":"UA","origin":"{origin}"}}')
         assert found == {day: float(n) for (day, carrier), n in carriers.items() if carrier == "UA"}
     total = truth["dep_time"].isna().groupby(truth["local_day"]).mean()
-    assert (round(values(store, "null_ratio", "{}")["2013-02-08"], 2), round(values(store, "null_ratio", "{}")["2013-02-09"], 2)) == (0.51, 0.57)
+    assert (round(values(store, "null_ratio", "{}")["2013-02-08"], 2), round(values(store, "null_ratio", "{}")["2013-02-09"], 2)) == (
+        0.51,
+        0.57,
+    )
     assert max(abs(value - total[day]) for day, value in values(store, "null_ratio", "{}").items()) <= 1e-12
 
 

@@ -26,4 +26,12 @@ def context(
         dag_id="nyc", task_id=getattr(task, "task_id", "task"), run_id=run, map_index=-1, try_number=try_number, max_tries=max_tries
     )
     dag_run = SimpleNamespace(conf=conf or {}, run_type=run_type, run_after=dates.pop("run_after", None), partition_date=None)
-    return {"ti": ti, "task_instance": ti, "dag_run": dag_run, "dag": DAG("nyc", schedule=None, start_date=datetime(2013, 1, 1, tzinfo=ZoneInfo(zone))), "run_id": run, "task": task, **dates}
+    return {
+        "ti": ti,
+        "task_instance": ti,
+        "dag_run": dag_run,
+        "dag": DAG("nyc", schedule=None, start_date=datetime(2013, 1, 1, tzinfo=ZoneInfo(zone))),
+        "run_id": run,
+        "task": task,
+        **dates,
+    }

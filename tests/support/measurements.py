@@ -30,7 +30,7 @@ SCOPE = Scope({("dep_time", "null_ratio")}, {(), ("origin",)}, ("origin",))
 DEFINITION = {"files": "flights.parquet"}
 
 
-def day(number: int):  # noqa: ANN201
+def day(number: int):
     """The number-th day of February 2013, counted from 0."""
     return DAY.containing(FIRST.start + timedelta(days=number, hours=12))
 

@@ -51,7 +51,7 @@ def slack_double() -> Iterator[SlackDouble]:
     double = SlackDouble()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802  the base class's name
+        def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers["Content-Length"])).decode()
             is_json = "json" in self.headers.get("Content-Type", "")
             body = json.loads(raw) if is_json else {key: values[0] for key, values in parse_qs(raw).items()}

@@ -77,7 +77,10 @@ def meaning(store: SqlStore) -> dict[str, list[tuple[Any, ...]]]:
             series.c.identity,
             verdicts.c.start,
             slots.c.name,
-            *(verdicts.c[name] for name in ("value", "expected", "lower", "upper", "score", "severity", "reason", "history", "history_end")),
+            *(
+                verdicts.c[name]
+                for name in ("value", "expected", "lower", "upper", "score", "severity", "reason", "history", "history_end")
+            ),
         )
         .join(series, series.c.id == verdicts.c.series_id)
         .join(slots, slots.c.id == verdicts.c.slot_id)

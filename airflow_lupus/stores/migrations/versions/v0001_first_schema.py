@@ -69,7 +69,7 @@ def upgrade() -> None:
             ["lupus_datasets.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("dataset_id", "hash", name="lupus_definitions_key"),
+        sa.UniqueConstraint("dataset_id", "dag_id", "task_id", "hash", name="lupus_definitions_key"),
         comment="what collect tasks say of their series beyond the series' identity: source, filter, time column",
     )
     op.create_table(
