@@ -60,7 +60,7 @@ class Period:
 class Grain:
     """How long a period is, and in which time zone its days begin.
 
-    Hours are cut at full hours of the zone's standard time, days at local midnight, weeks on Monday, months on the first.
+    Hours are cut at full hours of the zone's standard time (of 2020, in the few zones that have changed it by half an hour), days at local midnight, weeks on Monday, months on the first.
 
     >>> day = Grain("day", "America/New_York")
     >>> day.containing(datetime(2013, 3, 10, 12, tzinfo=UTC)).end.isoformat()   # 23 hours: the clocks went forward
@@ -83,6 +83,13 @@ class Grain:
     def _zone(self) -> ZoneInfo:
         return zone(self.timezone)
 
+    @cached_property
+    def _hour_offset(self) -> float:
+        """Seconds from UTC to standard time: one for all times, so that hours neither overlap nor leave gaps where summer time, or a
+        change of standard time, moves a zone's clocks by half an hour."""
+        at = datetime(2020, 1, 1, tzinfo=self._zone)
+        return ((at.utcoffset() or timedelta()) - (at.dst() or timedelta())).total_seconds()
+
     def local(self, instant: datetime) -> datetime:
         return instant.astimezone(self._zone)
 
@@ -94,9 +101,10 @@ class Grain:
         if self.unit == "hour":
             return self._hour(instant)
         first = self._first_day(self.local(instant).date())
-        start = self._midnight(first)
-        # Where clocks go back over midnight the same date comes twice; both belong to the date's one period.
-        return Period(start, self._midnight(self._next_first(first)))
+        end = self._midnight(self._next_first(first))
+        if instant >= end:  # clocks went back over midnight, to a date whose period had ended at the first of two midnights
+            first, end = self._next_first(first), self._midnight(self._next_first(self._next_first(first)))
+        return Period(self._midnight(first), end)
 
     def next(self, period: Period) -> Period:
         return self.containing(period.end)
@@ -131,18 +139,15 @@ class Grain:
         """
         try:
             instant = datetime.fromisoformat(text)
-        except ValueError as error:
+            if instant.tzinfo is None:
+                instant = instant.replace(tzinfo=self._zone)
+            return instant.astimezone(UTC)
+        except (ValueError, OverflowError) as error:
             msg = f"Not an ISO date or time: {text!r}"
             raise SpecError(msg) from error
-        if instant.tzinfo is None:
-            instant = instant.replace(tzinfo=self._zone)
-        return instant.astimezone(UTC)
 
     def _hour(self, instant: datetime) -> Period:
-        local = self.local(instant)
-        # Standard time, so that zones whose summer time moves by half an hour keep hours that neither overlap nor leave gaps.
-        offset = (local.utcoffset() or timedelta()) - (local.dst() or timedelta())
-        seconds = int((instant.timestamp() + offset.total_seconds()) % 3600)
+        seconds = int((instant.timestamp() + self._hour_offset) % 3600)
         start = instant.astimezone(UTC).replace(microsecond=0) - timedelta(seconds=seconds)
         return Period(start, start + timedelta(hours=1))
 

@@ -21,6 +21,8 @@ CONF_KEY = "lupus"
 """Where a run's conf asks for a range, and where an asset event's extra names its periods."""
 
 MAX_PERIODS = 100_000
+SHORTEST = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=28)}
+"""Shorter than a period of each unit, or nearly, to know a range that is too long before it is cut."""
 
 
 @dataclass(frozen=True)
@@ -170,8 +172,8 @@ def _asked_range(grain: Grain, conf: Mapping[str, Any] | None) -> Resolved | Non
 
 
 def _between(grain: Grain, start: datetime, end: datetime, where: str) -> list[Period]:
-    if (end - start) / timedelta(hours=1) > MAX_PERIODS and grain.unit == "hour":
-        msg = f"{where} asks for more than {MAX_PERIODS:,} periods"
+    if (end - start) / SHORTEST[grain.unit] > MAX_PERIODS:  # a typing error in the year, most likely
+        msg = f"{where} asks for more than {MAX_PERIODS:,} {grain.unit}s: [{start.isoformat()}, {end.isoformat()})"
         raise SpecError(msg)
     periods = list(grain.periods(start, end))
     if not periods:
