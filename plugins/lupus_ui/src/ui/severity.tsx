@@ -12,11 +12,17 @@ const SHAPES: Record<Severity, { path: string; colour: string; tint: string }> =
   warning: { path: "M6 1.2a4.8 4.8 0 1 1 0 9.6 4.8 4.8 0 0 1 0-9.6Z", colour: "var(--chakra-colors-yellow-500)", tint: "yellow" },
 };
 
-/** Within a badge the shape takes the badge's own colour, which stands out from its ground in both themes. */
+/** Within a badge the shape takes the badge's own colour, which stands out from its ground in both themes, and the badge says the word. */
 export function SeverityShape({ severity, size = 12, plain = false }: { severity: Severity; size?: number; plain?: boolean }) {
   const { path, colour } = SHAPES[severity];
   return (
-    <svg width={size} height={size} viewBox="0 0 12 12" aria-hidden style={{ flexShrink: 0 }}>
+    <svg
+      width={size}
+      height={size}
+      viewBox="0 0 12 12"
+      style={{ flexShrink: 0 }}
+      {...(plain ? { "aria-hidden": true } : { role: "img", "aria-label": severity })}
+    >
       <path d={path} fill={plain ? "currentColor" : colour} />
     </svg>
   );
