@@ -60,7 +60,8 @@ class Period:
 class Grain:
     """How long a period is, and in which time zone its days begin.
 
-    Hours are cut at full hours of the zone's standard time (of 2020, in the few zones that have changed it by half an hour), days at local midnight, weeks on Monday, months on the first.
+    Hours are cut at full hours of the zone's standard time (of 2020, in the few zones that have changed it by half an hour), days at
+    local midnight, weeks on Monday, months on the first.
 
     >>> day = Grain("day", "America/New_York")
     >>> day.containing(datetime(2013, 3, 10, 12, tzinfo=UTC)).end.isoformat()   # 23 hours: the clocks went forward

@@ -280,7 +280,7 @@ def test_points_keep_what_databases_cannot_as_a_status(value: float | None, stor
 
 def test_severities_are_ordered_and_named() -> None:
     assert Severity.NONE < Severity.parse("warning") < Severity.parse("major") < Severity.parse("critical")
-    with pytest.raises(SpecError, match="'critcal'.*'critical'"):
+    with pytest.raises(SpecError, match=r"'critcal'.*'critical'"):
         Severity.parse("critcal")
     with pytest.raises(SpecError, match="'none'"):
         Severity.parse("none")

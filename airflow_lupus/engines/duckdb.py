@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from airflow_lupus.model import DimensionValue, Period
     from airflow_lupus.specs import MeasureSpec
 
+GLOB = re.compile(r"[*?\[]")
 READERS = {"parquet": "read_parquet", "csv": "read_csv"}
 
 # Per primitive, over {raw} (the column as it is) and {value} (NaN made NULL, numbers as wide as sums need them).
@@ -49,6 +51,15 @@ class _Table:
 
     sql: str
     types: Mapping[str, str]
+    file_column: str = ""
+    """The column that says which file a row is from."""
+
+    def free(self, name: str) -> str:
+        """A name like this that no column has; DuckDB's names have no case."""
+        taken = {column.lower() for column in self.types}
+        while name in taken:
+            name += "_"
+        return name
 
 
 class DuckDBEngine:
@@ -72,20 +83,21 @@ class DuckDBEngine:
 
     def scan(self, relation: Relation, spec: MeasureSpec, needs: Mapping[str, set[Primitive]], periods: Sequence[Period]) -> Scan:
         with self._connection(relation) as connection:
-            if isinstance(relation, Batches):
-                return self._scan(connection, _spool(connection, relation, spec), relation, spec, needs, periods)
             try:
-                return self._scan(connection, _read(connection, relation), relation, spec, needs, periods)
+                if isinstance(relation, FileSet):
+                    return self._scan(connection, _read(connection, relation), relation, spec, needs, periods)
+                spool = _spool(connection, relation, spec)
+                return self._scan(connection, spool, relation, spec, needs, periods) if spool.types else Scan([], 0)
             except duckdb.OutOfMemoryException as error:
                 msg = (
                     f"DuckDB needs more than memory_limit={self.memory_limit!r}; raise [lupus] duckdb_memory_limit or measure fewer "
                     "periods at once"
                 )
                 raise LimitExceeded(msg) from error
-            except (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException) as error:
-                broken = self._broken_files(connection, relation, spec)
-                if not broken:
-                    msg = f"DuckDB could not read {relation.files[0].path!r}: {error}"
+            except duckdb.Error as error:  # of many kinds: a damaged page is whatever its decompression makes of it
+                broken = self._broken_files(connection, relation, spec) if isinstance(relation, FileSet) else {}
+                if not broken or not isinstance(relation, FileSet):
+                    msg = f"DuckDB could not measure dataset {spec.dataset!r}: {error}"
                     raise SourceError(msg) from error
         whole = [file for file in relation.files if file.path not in broken]
         if not whole:
@@ -121,7 +133,12 @@ class DuckDBEngine:
         needs: Mapping[str, set[Primitive]],
         periods: Sequence[Period],
     ) -> Scan:
+        filtered = isinstance(relation, Batches) and relation.filtered
+        if spec.where and not filtered:
+            _check_where(connection, table, spec)
+        where = f"WHERE ({spec.where})" if spec.where and not filtered else ""
         source, parameters = _with_period(connection, table, relation, spec, periods)
+        period = table.free("__period")
         columns = sorted(column for column in needs if column != ANY_COLUMN)
         selected = [f"{quote(name)} AS g{i}" for i, name in enumerate(spec.group_columns)]
         for i, name in enumerate(columns):
@@ -144,16 +161,11 @@ class DuckDBEngine:
         groups = [f"g{i}" for i in range(len(spec.group_columns))]
         sets = ([f"(__period, {', '.join(groups)})"] if groups else []) + (["(__period)"] if spec.totals or not groups else [])
         is_total = f"GROUPING({groups[0]})" if groups and spec.totals else "0" if groups else "1"
-        where = f"WHERE ({spec.where})" if spec.where and not (isinstance(relation, Batches) and relation.filtered) else ""
         sql = (
-            f"WITH source AS (SELECT {', '.join(['__period', *selected])} FROM (SELECT * FROM {source} {where})) "
+            f"WITH source AS (SELECT {', '.join([f'{period} AS __period', *selected])} FROM (SELECT * FROM {source} {where})) "
             f"SELECT __period, {is_total}, {', '.join(groups + aggregates)} FROM source GROUP BY GROUPING SETS ({', '.join(sets)})"
         )
-        try:
-            rows = connection.execute(sql, parameters).fetchmany((spec.max_groups + 1) * len(periods) + len(periods))
-        except (duckdb.BinderException, duckdb.ParserException) as error:
-            msg = f"where={spec.where!r} is not a condition on the rows of dataset {spec.dataset!r}: {_first_line(error)}"
-            raise (SpecError(msg) if spec.where else SourceError(str(error))) from error
+        rows = connection.execute(sql, parameters).fetchmany((spec.max_groups + 1) * len(periods) + len(periods))
         return _scanned(rows, spec, wanted, periods)
 
     def _broken_files(self, connection: duckdb.DuckDBPyConnection, relation: FileSet, spec: MeasureSpec) -> dict[str, str]:
@@ -213,21 +225,35 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0]
 
 
-def _call(files: FileSet) -> str:
+def _check_where(connection: duckdb.DuckDBPyConnection, table: _Table, spec: MeasureSpec) -> None:
+    """Try the condition on one row of NULLs, so that what is wrong with it is not taken for something wrong with the data."""
+    row = ", ".join(f"CAST(NULL AS {type_}) AS {quote(name)}" for name, type_ in table.types.items())
+    try:
+        connection.execute(f"SELECT 1 FROM (SELECT {row}) WHERE ({spec.where})").fetchall()
+    except duckdb.Error as error:
+        msg = f"where={spec.where!r} is not a condition on the rows of dataset {spec.dataset!r}: {_first_line(error)}"
+        raise SpecError(msg) from error
+
+
+def _call(files: FileSet, file_column: str = "") -> str:
     options = "".join(f", {name}={literal(value)}" for name, value in files.options.items())
-    if len(files.files) > 1:
+    if file_column:
+        options += f", filename={literal(file_column)}"
+    paths = list(dict.fromkeys(GLOB.sub(r"[\g<0>]", file.path) for file in files.files))  # one file may serve many periods
+    if len(paths) > 1:
         options += ", union_by_name=true"  # columns by name, and of the type that holds every file's
-    return f"{READERS[files.format]}({literal([file.path for file in files.files])}, filename='__file'{options})"
+    return f"{READERS[files.format]}({literal(paths)}{options})"
 
 
 def _read(connection: duckdb.DuckDBPyConnection, files: FileSet) -> _Table:
-    call = _call(files)
     try:
-        described = connection.execute(f"DESCRIBE SELECT * EXCLUDE (__file) FROM {call}").fetchall()
+        described = connection.execute(f"DESCRIBE SELECT * FROM {_call(files)}").fetchall()
     except duckdb.Error as error:
         msg = f"{files.files[0].path!r} cannot be read: {_first_line(error)}"
         raise DataMissing(msg) from error
-    return _Table(call, {row[0]: row[1] for row in described})
+    types = {row[0]: row[1] for row in described}
+    file_column = _Table("", types).free("__file")
+    return _Table(_call(files, file_column), types, file_column)
 
 
 def _spool(connection: duckdb.DuckDBPyConnection, relation: Batches, spec: MeasureSpec) -> _Table:
@@ -263,9 +289,12 @@ def _distinct(name: str, duckdb_type: str) -> str:
 def _with_period(
     connection: duckdb.DuckDBPyConnection, table: _Table, relation: Relation, spec: MeasureSpec, periods: Sequence[Period]
 ) -> tuple[str, list[Any]]:
-    """A subquery of the relation's rows with `__period`, the index of the row's period; rows of no period are dropped."""
+    """A subquery of the relation's rows with the index of each row's period, as `__period` or a free name like it.
+
+    Rows of no period are dropped.
+    """
     by_file = isinstance(relation, FileSet) and any(file.period is not None for file in relation.files)
-    joins, condition = "", "true"
+    joins, name = "", table.free("__period")
     parameters: list[Any] = []
     if by_file and isinstance(relation, FileSet):
         index = {period: i for i, period in enumerate(periods)}
@@ -274,18 +303,20 @@ def _with_period(
             "CREATE OR REPLACE TEMP TABLE files AS SELECT unnest(?::VARCHAR[]) AS file, unnest(?::INTEGER[]) AS period",
             [[path for path, _ in named], [i for _, i in named]],
         )
-        joins = "JOIN files ON files.file = t.__file"
+        joins = f"JOIN files ON files.file = t.{table.file_column}"
     if spec.time_column is None:
         if by_file:
-            return f"(SELECT t.*, files.period AS __period FROM {table.sql} t {joins})", parameters
+            return f"(SELECT t.*, files.period AS {name} FROM {table.sql} t {joins})", parameters
         if len(periods) > 1:
             msg = f"dataset {spec.dataset!r}: {len(periods)} periods at once need a time_column, or {{period}} in the path"
             raise SpecError(msg)
-        return f"(SELECT t.*, 0 AS __period FROM {table.sql} t)", parameters
+        return f"(SELECT t.*, 0 AS {name} FROM {table.sql} t)", parameters
     column, cast, starts, ends = _bounds(spec, table.types[spec.time_column], periods)
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE periods AS SELECT generate_subscripts(starts, 1) - 1 AS i, unnest(starts)::{cast} AS lo, "
-        f"unnest(ends)::{cast} AS hi FROM (SELECT ?::TIMESTAMP[] AS starts, ?::TIMESTAMP[] AS ends)",
+        # Of two hours that are one on the clocks, when these go back, the first is empty: it must not take the other's rows.
+        f"CREATE OR REPLACE TEMP TABLE periods AS SELECT i, lo, hi FROM (SELECT generate_subscripts(starts, 1) - 1 AS i, "
+        f"unnest(starts)::{cast} AS lo, unnest(ends)::{cast} AS hi FROM (SELECT ?::TIMESTAMP[] AS starts, ?::TIMESTAMP[] AS ends)) "
+        "WHERE lo < hi",
         [starts, ends],
     )
     parameters = [starts[0], ends[-1]]
@@ -296,7 +327,7 @@ def _with_period(
     else:
         joins += f" ASOF JOIN periods ON {column} >= periods.lo"
         condition += f" AND {column} < periods.hi"
-    return f"(SELECT t.*, periods.i AS __period FROM {table.sql} t {joins} WHERE {condition})", parameters
+    return f"(SELECT t.*, periods.i AS {name} FROM {table.sql} t {joins} WHERE {condition})", parameters
 
 
 def _bounds(spec: MeasureSpec, duckdb_type: str, periods: Sequence[Period]) -> tuple[str, str, list[datetime], list[datetime]]:
