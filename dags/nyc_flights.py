@@ -19,7 +19,15 @@ NEW_YORK = ZoneInfo("America/New_York")
 FOLDER = os.environ.get("LUPUS_DEMO_DATA", "data/flights")
 
 flights = Files(FOLDER + "/{period:%Y-%m-%d}.parquet")
-far_from_usual = Window(periods=28, center="mean", spread="sigma", threshold=6)
+
+
+def far_from_usual(sigmas: float) -> Window:
+    """So many standard deviations from the mean of four weeks, outliers aside."""
+    return Window(periods=28, center="mean", spread="sigma", threshold=sigmas)
+
+
+# A window knows no weekdays: Saturdays, with a quarter fewer flights, have to fit into it.
+half_of_usual = Window(periods=28, spread="percent", threshold=45)
 slack = SlackNotifier(slack_conn_id="slack_default", channel="#flights")
 
 with DAG(
@@ -64,8 +72,10 @@ with DAG(
         task_id="detect",
         dataset="flights",
         detectors={
-            "*": far_from_usual,
-            "dep_time.null_ratio": [Threshold(upper=0.3, severity="critical"), far_from_usual],
+            "*": half_of_usual,
+            "dep_delay.*": far_from_usual(8),
+            "carrier.*": far_from_usual(8),
+            "dep_time.null_ratio": [Threshold(upper=0.3, severity="critical"), far_from_usual(10)],
         },
         on_anomaly_callback=[slack],
     )

@@ -125,6 +125,9 @@ def wait_healthy(base: str, process: subprocess.Popen[bytes]) -> None:
 
 def main() -> None:
     """Prepare, run, serve."""
+    # However it is stopped, Airflow stops with it; a shell's background job would ignore the first of the two.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.default_int_handler)
     port = free_port(PORT)
     env = environment(port)
     if "--run-dag" in sys.argv:
