@@ -34,6 +34,9 @@ class ColumnMetrics:
 
     def __post_init__(self) -> None:
         for column, names in self.metrics.items():
+            if column == ANY_COLUMN:
+                msg = f"column_metrics[{ANY_COLUMN!r}]: no column is called so; metrics of the table are metrics=[TableMetrics([…])]"
+                raise SpecError(msg)
             if isinstance(names, str):
                 msg = f"column_metrics[{column!r}] must be a list of metrics, not the text {names!r}"
                 raise SpecError(msg)
@@ -54,6 +57,12 @@ class TableMetrics:
     metrics: Sequence[str]
 
     def __post_init__(self) -> None:
+        if isinstance(self.metrics, str):
+            msg = f"TableMetrics needs a list of metrics, not the text {self.metrics!r}"
+            raise SpecError(msg)
+        if not self.metrics:
+            msg = "TableMetrics names no metric"
+            raise SpecError(msg)
         for name in self.metrics:
             _named(name, "TableMetrics", table=True)
 
@@ -103,6 +112,12 @@ class MeasureSpec:
 
     def __post_init__(self) -> None:
         zone(self.time_column_timezone)
+        if isinstance(self.group_columns, str):
+            msg = f"group_columns must be a list of columns, not the text {self.group_columns!r}"
+            raise SpecError(msg)
+        if self.max_groups < 1:
+            msg = f"max_groups must be at least 1, not {self.max_groups}"
+            raise SpecError(msg)
         seen: set[str] = set()
         for name in self.group_columns:
             if name in RESERVED:
@@ -163,6 +178,9 @@ class MeasureSpec:
             for column, metric in self._written_pairs()
         ]
         for column, metric in pairs:
+            if metric.per_entity and column in RESERVED:
+                msg = f"column_metrics[{column!r}]: a count per {column} needs it as a dimension, which is a name of our own tables"
+                raise SpecError(msg)
             if metric.per_entity and column in self.group_columns:
                 msg = f"column_metrics[{column!r}]: a count per {column} is what grouping by {column} and TableMetrics(['row_count']) gives"
                 raise SpecError(msg)

@@ -23,6 +23,8 @@ def number(value: float) -> str:
         return {math.inf: "∞", -math.inf: "−∞"}.get(value, "NaN")
     if value == 0:
         return "0"
+    if abs(value) < 1e-5:
+        return f"{value:.3g}"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
     text = f"{value:,.{min(digits, 6)}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
@@ -50,6 +52,7 @@ def expectation(lower: float | None, upper: float | None, expected: float | None
     >>> expectation(-3.0, 1.5, None, "minutes")
     'expected -3 to 1.5 minutes'
     """
+    lower, upper = (None if limit is None or math.isinf(limit) else limit for limit in (lower, upper))  # an open side
     if lower is not None and upper is not None:
         low, high = quantity(lower, unit), quantity(upper, unit)
         suffix = low[len(low.split(" ", maxsplit=1)[0]) :]
@@ -110,9 +113,8 @@ def sentence(
     if reason is Reason.UNDEFINED:
         return what
     if reason is Reason.THRESHOLD and severity:
-        limit = upper if upper is not None and value is not None and value > upper else lower
-        side = "above" if limit == upper else "below"
-        return f"{what}, {side} the limit of {quantity(limit, unit)}"
+        above = upper is not None and value is not None and value > upper
+        return f"{what}, {'above' if above else 'below'} the limit of {quantity(upper if above else lower, unit)}"
     text = f"{what}, {expectation(lower, upper, expected, unit)}"
     if severity and score is not None and math.isfinite(score):
         text += f" ({abs(score):.0f}σ {'above' if score > 0 else 'below'})"
