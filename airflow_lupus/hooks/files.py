@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_lupus.engines.base import FileSet, SourceFile
-from airflow_lupus.exceptions import SourceError
+from airflow_lupus.exceptions import SourceError, SpecError
 from airflow_lupus.hooks.connections import connection
 from airflow_lupus.pipeline.measuring import Opened
 
@@ -41,9 +41,13 @@ def open_files(source: Files, periods: Sequence[Period], grain: Grain, needed: S
         connection(source.conn_id, f"Files({source.path!r})")
     expanded = {source.expand(period, grain): period for period in periods} if source.per_period else {source.path: None}
     first = next(iter(expanded))
-    root = ObjectStoragePath(re.split(GLOB, first)[0] or ".", conn_id=source.conn_id)
+    try:
+        root = ObjectStoragePath(re.split(GLOB, first)[0] or ".", conn_id=source.conn_id)
+        filesystem = root.fs
+    except ValueError as error:
+        msg = f"Files({source.path!r}): Airflow knows no storage for {first.split('://')[0]}://; install the provider that brings it"
+        raise SpecError(msg) from error
     local = root.protocol in {"", "file", "local"}
-    filesystem = root.fs
     files: list[SourceFile] = []
     absent: dict[Any, str] = {}
     failed: dict[Any, str] = {}

@@ -113,6 +113,36 @@ def test_the_storm_is_critical_at_every_airport(store):
             assert 0 <= anomaly.lower <= anomaly.upper < 0.3 < anomaly.value
 
 
+def test_the_year_by_airport_and_in_total_is_one_scan(monkeypatch):
+    """The plan that DuckDB makes of the one query reads the files once, whatever is asked of them."""
+    import duckdb
+
+    from airflow_lupus.engines import duckdb as engine
+
+    queries = []
+    connect = duckdb.connect
+
+    class Watched:
+        def __init__(self, connection):
+            self._connection = connection
+
+        def execute(self, sql, *parameters):
+            if "GROUPING SETS" in sql:
+                queries.append(sql)
+                plan = self._connection.execute(f"EXPLAIN {sql}", *parameters).fetchall()
+                queries.append("\n".join(row[1] for row in plan))
+            return self._connection.execute(sql, *parameters)
+
+        def __getattr__(self, name):
+            return getattr(self._connection, name)
+
+    monkeypatch.setattr(engine.duckdb, "connect", lambda *args, **kwargs: Watched(connect(*args, **kwargs)))
+    measured = measure(SPEC, open_source(source(), year(), SPEC), engine_named("duckdb"), year())
+    (_, plan) = queries
+    assert plan.count("READ_PARQUET") == 1
+    assert measured.measurement.rows_read == 336_776
+
+
 def test_a_second_run_changes_no_row(store):
     collect(store, year())
     detect(store, year())
