@@ -112,9 +112,6 @@ class MeasureSpec:
 
     def __post_init__(self) -> None:
         zone(self.time_column_timezone)
-        if isinstance(self.group_columns, str):
-            msg = f"group_columns must be a list of columns, not the text {self.group_columns!r}"
-            raise SpecError(msg)
         if self.max_groups < 1:
             msg = f"max_groups must be at least 1, not {self.max_groups}"
             raise SpecError(msg)

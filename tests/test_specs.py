@@ -44,7 +44,6 @@ def metrics(**columns: Any) -> tuple[ColumnMetrics]:
         (lambda: TableMetrics("row_count"), ["list", "'row_count'"]),
         (lambda: TableMetrics([]), ["names no metric"]),
         (lambda: spec(group_columns=("origin", "origin")), ["group_columns", "'origin'", "twice"]),
-        (lambda: spec(group_columns="origin"), ["group_columns", "list", "'origin'"]),
         (lambda: spec(totals=False), ["totals=False", "group_columns"]),
         (lambda: spec(max_groups=0), ["max_groups", "0"]),
         (lambda: spec(time_column_timezone="America/New York"), ["'America/New York'", "'America/New_York'"]),

@@ -9,6 +9,8 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from airflow_lupus.exceptions import SpecError, did_you_mean
+from airflow_lupus.metrics import CATALOGUE
+from airflow_lupus.model import ANY_COLUMN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_lupus.detectors.base import Detector
 
 WILD = frozenset("*?[")
+TABLE_METRICS = frozenset(metric.name for metric in CATALOGUE if metric.table)
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Rule:
     @property
     def exact_parts(self) -> tuple[bool, bool]:
         column, _, metric = self.pattern.partition(".")
+        if column == ANY_COLUMN and metric in TABLE_METRICS:  # "*.row_count" is not of every column but of the table
+            return True, True
         return not WILD & set(column), bool(metric) and not WILD & set(metric)
 
     @property
@@ -76,6 +81,9 @@ class Rules:
             if first.rank != second.rank or first.within(second) or second.within(first) or not overlap(first.pattern, second.pattern):
                 continue
             both = f"{_exact(first, second, 0)}.{_exact(first, second, 1)}"
+            if both in {first.pattern, second.pattern}:  # "dep_*.avg" and "*_time.avg": no one name would settle it
+                msg = f"detectors: {first.pattern!r} and {second.pattern!r} are equally specific and can both match; narrow one of them"
+                raise SpecError(msg)
             if both not in written:
                 msg = (
                     f"detectors: {first.pattern!r} and {second.pattern!r} are equally specific and can both match {both!r}; "
@@ -98,7 +106,8 @@ class Rules:
         """Raise for a pattern that names a column or metric which the dataset does not have."""
         known = set(names)
         for rule in self.rules:
-            if rule.rank and not any(rule.matches(name) for name in known):
+            settles_a_tie = sum(rule.within(other) for other in self.rules if other.rank == 1) > 1
+            if rule.rank and not settles_a_tie and not any(rule.matches(name) for name in known):
                 msg = f"detectors[{rule.pattern!r}] matches no metric of dataset {dataset!r}: {did_you_mean(rule.pattern, known)}"
                 raise SpecError(msg)
 

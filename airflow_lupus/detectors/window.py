@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,6 +24,8 @@ MEAN_TO_SIGMA = 1.2533
 """√(π/2): the same for the mean absolute deviation."""
 OUTLIER = 3.5
 """Points of the window farther from its median than this many robust σ do not enter mean and σ."""
+LARGEST = 1e150
+"""Baselines see larger values as this, so that their squares and sums stay finite."""
 _CHUNK = 4_000_000
 """Window values in memory at once."""
 
@@ -70,8 +73,8 @@ class Window(Detector):
         if not 2 <= self.min_history <= self.periods:
             msg = f"Window: min_history must be from 2 to periods={self.periods}, not {self.min_history}"
             raise SpecError(msg)
-        if self.limit <= 0:
-            msg = f"Window: threshold must be above 0, not {self.threshold}"
+        if not 0 < self.limit < math.inf:
+            msg = f"Window: threshold must be above 0 and finite, not {self.threshold}"
             raise SpecError(msg)
 
     @property
@@ -98,7 +101,7 @@ class Window(Detector):
     def judge(self, frame: Frame) -> Verdicts:
         series, periods = frame.values.shape
         verdicts = Verdicts.blank((series, periods))
-        padded = np.pad(frame.values, ((0, 0), (self.periods, 0)), constant_values=np.nan)
+        padded = np.pad(np.clip(frame.values, -LARGEST, LARGEST), ((0, 0), (self.periods, 0)), constant_values=np.nan)
         columns = frame.columns()
         step = max(1, _CHUNK // (max(1, series) * self.periods))
         for i in range(0, len(columns), step):
@@ -119,11 +122,11 @@ class Window(Detector):
         else:
             sigma = np.maximum(sigma, noise_floor(kinds, center, frame.n[:, columns]))
             reach = sigma * self.limit
-            with np.errstate(divide="ignore", invalid="ignore"):
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                 score = (values - center) / sigma
         lower, upper = self._limits(frame, kinds, center, reach)
         outside = enough & ((values < lower) | (values > upper))
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             excess = np.where(outside, np.abs(values - center) / reach, 0.0)
         excess[outside] = np.maximum(excess[outside], np.nextafter(1, 2))  # outside the band is an anomaly, whatever rounding says
         verdicts.expected[:, columns] = np.where(enough, center, np.nan)
