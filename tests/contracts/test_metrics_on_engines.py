@@ -173,10 +173,14 @@ def truth(rows: Sequence[Row], groups: Sequence[str], periods: Sequence[Period],
     for (period, group), members in grouped.items():
         for column, metric in pairs:
             values = [row.get(column) for row in members]
-            said[period, group, column, metric.name, metric.per_entity] = (
-                metric.entities(values) if metric.per_entity else metric.of(values)
-            )
+            value = by_entity(metric.entities(values)) if metric.per_entity else metric.of(values)
+            said[period, group, column, metric.name, metric.per_entity] = value
     return said
+
+
+def by_entity(counts: Mapping[Any, int]) -> dict[Any, int]:
+    """Entities as dimensions, which are JSON and have no infinities."""
+    return {str(v) if isinstance(v, float) and math.isinf(v) else v: count for v, count in counts.items()}
 
 
 def assert_same(said: Answers, expected: Answers, rows: Sequence[Row]) -> None:
