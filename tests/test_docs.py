@@ -157,7 +157,12 @@ def test_json_parses(block: Block):
     json.loads(block.text)
 
 
-SQL = [(block, kind) for block in only("sql") for kind in ("sqlite", "postgres") if kind == "postgres" or block.info != "sql postgresql"]
+SQL = [
+    pytest.param(*block.values, kind, id=f"{block.id}-{kind}")
+    for block in only("sql")
+    for kind in ("sqlite", "postgres")
+    if kind == "postgres" or block.values[0].info != "sql postgresql"
+]
 
 
 @pytest.mark.parametrize(("block", "kind"), SQL)
