@@ -9,10 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class LupusWarning(UserWarning):
-    """Something works, but not as its author may have meant."""
-
-
 class LupusError(Exception):
     """Base of every error that this package raises on purpose."""
 

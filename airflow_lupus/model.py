@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum, StrEnum
 from functools import cached_property, lru_cache
@@ -351,4 +351,3 @@ class Measurement:
     points: Mapping[SeriesInfo, list[Point]]
     rows_read: int | None = None
     bytes_read: int | None = None
-    messages: tuple[str, ...] = field(default=())

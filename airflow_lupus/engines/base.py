@@ -66,8 +66,6 @@ class Scan:
 
     groups: list[Group]
     rows_read: int
-    rows_outside: int = 0
-    """Rows read that belong to none of the periods asked for."""
     failed_files: Mapping[str, str] = field(default_factory=dict)
     """Files that turned out to be unreadable half-way, with the reason; the groups hold nothing of them."""
 

@@ -84,4 +84,5 @@ class Quantile(Metric):
         below = int(rank)
         if below == rank:
             return kept[below]
-        return kept[below] + (rank - below) * (kept[below + 1] - kept[below])
+        share = rank - below
+        return kept[below] * (1 - share) + kept[below + 1] * share  # weights, since a difference of infinities is not a number

@@ -59,6 +59,14 @@ def test_sums_of_infinities_are_what_ieee_says() -> None:
     assert metric_named("avg").of([1e308, 1e308]) == math.inf
 
 
+def test_quantiles_between_infinities_are_infinite() -> None:
+    quartile = metric_named("p25")
+    assert quartile.of([math.inf, math.inf]) == math.inf
+    assert quartile.of([-math.inf, 1.0]) == -math.inf
+    assert quartile.of([1.0, math.inf]) == math.inf
+    assert math.isnan(quartile.of([-math.inf, math.inf]))
+
+
 @pytest.mark.parametrize(
     ("written", "name"),
     [("p50", "p50"), ("p05", "p5"), ("p99.90", "p99.9"), ("p100", "p100"), ("p99.9999999", "p99.9999999"), ("p0.00001", "p0.00001")],
