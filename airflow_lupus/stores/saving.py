@@ -100,8 +100,7 @@ def save(
     replacements += [_revision_row(*key, old, revision, now, retracted=True) for key, old in known.items()]
     _write(connection, added, updated, retracted, replacements)
     _save_periods(connection, row.id, dataset, scope, measurement, measurement_id)
-    if redefined:
-        text = f"{task.task} changed the definition of {redefined} series; their baseline restarts here"
+    for text in _definition_changes(row, dataset, redefined, task):
         _insert(connection, dataset_annotations, dataset_id=row.id, start=min(starts), kind="definition_change", text=text, created_at=now)
     saved = Saved(len(added), len(updated), len(retracted), unchanged, redefined)
     touched = {item["series_id"] for item in added} | {item["s"] for item in updated} | {series_id for series_id, _ in retracted}
@@ -110,6 +109,16 @@ def save(
         connection.execute(sa.update(datasets).where(datasets.c.id == row.id).values(revision=revision))
         connection.execute(sa.update(measurements).where(measurements.c.id == measurement_id).values(points_changed=saved.changed))
     return saved
+
+
+def _definition_changes(row: sa.Row[Any], dataset: DatasetInfo, redefined: int, task: TaskRef) -> list[str]:
+    """What the page is to say of changed definitions, for those who wonder why a series begins anew."""
+    changes = []
+    if redefined:
+        changes.append(f"{task.task} changed the definition of {redefined} series; their baseline restarts here")
+    if row.dag_id == task.dag_id and (row.grain, row.timezone) != (dataset.grain.unit, dataset.grain.timezone):
+        changes.append(f"{task.task} changed the grain from {row.grain} in {row.timezone} to {dataset.grain}; new series begin here")
+    return changes
 
 
 def lock_dataset(connection: sa.Connection, dataset: DatasetInfo, task: TaskRef) -> sa.Row[Any]:
@@ -134,7 +143,7 @@ def lock_dataset(connection: sa.Connection, dataset: DatasetInfo, task: TaskRef)
             )
             raise OwnershipError(msg)
         return row  # what a dataset is, its owner says
-    if any(getattr(row, name) != value for name, value in declared.items()):
+    if any(getattr(row, name) != value for name, value in declared.items()):  # the row answered is as it was before
         connection.execute(sa.update(datasets).where(datasets.c.id == row.id).values(**declared))
     return row
 

@@ -183,6 +183,8 @@ def test_grain_and_timezone_are_part_of_the_identity(store):
     empty = Measurement((PeriodRecord(Grain("day", "UTC").containing(day(7).start), PeriodStatus.OK, 1),), {})
     store.save(utc, DEFINITION, SCOPE, empty, task())
     assert len(view(store)) == 6, "points of the other zone stay"
+    (note,) = table(store, "annotations")
+    assert note.text == "nyc.collect changed the grain from day in America/New_York to day in UTC; new series begin here"
 
 
 def test_a_failing_save_leaves_nothing(store, monkeypatch):

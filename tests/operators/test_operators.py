@@ -115,6 +115,46 @@ def test_a_failing_slack_loses_nothing_and_the_next_detect_delivers(store, folde
     assert [row.state for row in rows(store, "deliveries")] == ["sent"]
 
 
+def test_killed_between_commit_and_delivery_the_next_detect_delivers(store, folder, slack, monkeypatch):
+    from airflow_lupus.operators import detect as module
+
+    class Killed(BaseException):
+        """Nothing catches it, as nothing catches SIGKILL."""
+
+    def dies(*_):
+        raise Killed
+
+    collect, detect = collector(folder), detector(on_anomaly_callback=[SlackNotifier()])
+    run(collect)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "deliver", dies)
+        with pytest.raises(Killed):
+            run(detect)
+    assert (len(rows(store, "verdicts")) > 0, slack.messages) == (True, [])
+    assert run(detect, try_number=2)["news"] == 0
+    assert len(slack.messages) == 1
+
+
+def test_killed_while_sending_it_is_not_sent_again(store, folder, slack):
+    """Nobody can know whether Slack got it: at most once, rather than twice."""
+
+    class Killed(BaseException):
+        """As above."""
+
+    class Dying(SlackNotifier):
+        def notify(self, context):
+            super().notify(context)
+            raise Killed
+
+    collect, detect = collector(folder), detector(on_anomaly_callback=[Dying()])
+    run(collect)
+    with pytest.raises(Killed):
+        run(detect)
+    run(detect, try_number=2)
+    assert len(slack.messages) == 1
+    assert [row.state for row in rows(store, "deliveries")] == ["sending"]
+
+
 def test_without_a_connection_the_message_is_in_the_log(store, folder, caplog, monkeypatch, capsys):
     collect, detect = collector(folder), detector(on_anomaly_callback=[SlackNotifier(slack_conn_id="nowhere", channel="#flights")])
     run(collect)

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSensorTimeout, AirflowSkipException
 
-from airflow_lupus import DataMissingSensor, Files
+from airflow_lupus import DataMissingSensor, Files, Table
 from airflow_lupus.exceptions import SpecError
+from support import flights
 from support.context import context
 
 from .conftest import morning
@@ -120,3 +121,17 @@ def test_bad_parameters_fail_at_parse(folder):
         sensor(folder, min_rows=-1)
     with pytest.raises(SpecError, match="did you mean 'duckdb'"):
         sensor(folder, engine="duckbd")
+
+
+def test_a_table_without_time_column_is_there_when_it_has_rows(tmp_path, monkeypatch):
+    import json
+
+    import sqlalchemy as sa
+
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/warehouse.db")
+    flights.frame()[["origin", "dep_delay"]].head(600).to_sql("flights", engine)
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "sqlite", "host": f"{tmp_path}/warehouse.db"}))
+    table = Table("flights", conn_id="warehouse")
+    run(sensor(tmp_path, source=table, time_column=None))
+    run(sensor(tmp_path, source=table, time_column=None, expected_groups=None))
+    assert "600 rows of at least 700" in lacking(sensor(tmp_path, source=table, time_column=None, expected_groups=None, min_rows=700))
