@@ -84,7 +84,7 @@ def assert_equal(first: list[float], second: list[float], where: str) -> None:
 
 @every
 @given(values=HISTORIES, kind=st.sampled_from(KINDS))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_replay_gives_the_verdicts_of_daily_runs(detector: Detector, values: list[float], kind: str) -> None:
     whole = detector.judge(frame(values, [kind]))
     for i in range(len(values)):
@@ -95,7 +95,7 @@ def test_a_replay_gives_the_verdicts_of_daily_runs(detector: Detector, values: l
 
 @every
 @given(values=HISTORIES, data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_changed_point_changes_only_its_own_verdict_and_those_that_look_back_on_it(
     detector: Detector, values: list[float], data: st.DataObject
 ) -> None:
@@ -110,7 +110,7 @@ def test_a_changed_point_changes_only_its_own_verdict_and_those_that_look_back_o
 
 @every
 @given(history=HISTORIES, first=VALUES, second=VALUES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_value_is_no_part_of_its_own_baseline(detector: Detector, history: list[float], first: float, second: float) -> None:
     one, other = (detector.judge(frame([*history, value])) for value in (first, second))
     for name in ("expected", "lower", "upper", "history", "last"):
@@ -119,7 +119,7 @@ def test_a_value_is_no_part_of_its_own_baseline(detector: Detector, history: lis
 
 @every
 @given(given_frame=FRAMES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_an_anomaly_is_a_value_outside_its_band(detector: Detector, given_frame: tuple[Any, Any, Any]) -> None:
     made = frame(*given_frame)
     verdicts = detector.judge(made)
@@ -134,7 +134,7 @@ def test_an_anomaly_is_a_value_outside_its_band(detector: Detector, given_frame:
 
 @every
 @given(given_frame=FRAMES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_many_series_at_once_are_judged_as_each_alone(detector: Detector, given_frame: tuple[Any, Any, Any]) -> None:
     values, kinds, upward = given_frame
     together = detector.judge(frame(values, kinds, upward))
@@ -146,7 +146,7 @@ def test_many_series_at_once_are_judged_as_each_alone(detector: Detector, given_
 
 @every
 @given(given_frame=FRAMES, data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_what_is_judged_beside_a_point_makes_no_difference(
     detector: Detector, given_frame: tuple[Any, Any, Any], data: st.DataObject
 ) -> None:

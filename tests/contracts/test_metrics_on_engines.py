@@ -241,7 +241,7 @@ SOME_PAIRS = st.lists(st.sampled_from(pairs_for(TYPES)), min_size=1, max_size=10
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("engine", ENGINES)
 @given(rows=ROWS_OF, groups=st.sampled_from([(), ("origin",), ("gate",), ("origin", "gate")]), pairs=SOME_PAIRS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_engines_give_the_numbers_of_the_definition(
     engine: str, kind: str, rows: list[Row], groups: tuple[str, ...], pairs: list[tuple[str, Metric]]
 ) -> None:
@@ -281,7 +281,7 @@ def test_each_metric_alone(engine: str, metric: Metric, kind: str) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 @given(rows=ROWS_OF, pairs=SOME_PAIRS, data=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_the_order_of_rows_is_of_no_importance(engine: str, rows: list[Row], pairs: list[tuple[str, Metric]], data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(rows))
     with source(rows, "parquet") as first, source(shuffled, "parquet") as second:
@@ -291,7 +291,7 @@ def test_the_order_of_rows_is_of_no_importance(engine: str, rows: list[Row], pai
 
 @pytest.mark.parametrize("engine", ENGINES)
 @given(rows=ROWS_OF, pairs=SOME_PAIRS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_a_range_in_one_scan_equals_a_scan_per_period(engine: str, rows: list[Row], pairs: list[tuple[str, Metric]]) -> None:
     with source(rows, "parquet") as relation:
         at_once = answers(scan(engine, relation, ["origin"], DAYS, pairs), pairs)
