@@ -6,7 +6,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 STAMP := $(VENV)/.installed
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test test-fast lint format ui ui-check wheel clean help
+.PHONY: demo test test-fast lint format ui ui-check bench-collect wheel clean help
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ ui: $(STAMP)  ## build the page's bundle into the package
 ui-check: ui  ## type-check and test the page, and prove that the committed bundle is what its source builds
 	cd $(UI) && $(NPM) run check && $(NPM) test
 	git diff --exit-code -- airflow_lupus/plugin/static
+
+bench-collect: $(STAMP)  ## measure collecting beside pandas, a run a day, and a plain scan
+	PYTHONPATH=demo $(BIN)/python benchmarks/collect.py
 
 wheel: $(STAMP)  ## build and check the distribution
 	rm -rf dist && $(BIN)/python -m build && $(BIN)/twine check dist/*

@@ -14,8 +14,9 @@ from airflow_lupus.pipeline.measuring import Opened
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow_lupus.model import Grain, Period
+    from airflow_lupus.model import Period
     from airflow_lupus.sources import Files
+    from airflow_lupus.specs import MeasureSpec
 
 GLOB = re.compile(r"[*?\[]")
 
@@ -29,8 +30,8 @@ class _Checked:
     columns: frozenset[str] | None = None
 
 
-def open_files(source: Files, periods: Sequence[Period], grain: Grain, needed: Sequence[str]) -> Opened:
-    """Find and check the files of these periods.
+def open_files(source: Files, periods: Sequence[Period], spec: MeasureSpec) -> Opened:
+    """Find and check the files of these periods; a path such as `{period:%Y-%m}` serves all days of its month.
 
     A Parquet file is checked by its footer, which is written last: a half-written file has none. A file that lacks a needed column
     which other files have fails its own period only.
@@ -39,8 +40,8 @@ def open_files(source: Files, periods: Sequence[Period], grain: Grain, needed: S
 
     if source.conn_id:
         connection(source.conn_id, f"Files({source.path!r})")
-    expanded = {source.expand(period, grain): period for period in periods} if source.per_period else {source.path: None}
-    first = next(iter(expanded))
+    served = _served(source, periods, spec)
+    first = next(iter(served))
     try:
         root = ObjectStoragePath(re.split(GLOB, first)[0] or ".", conn_id=source.conn_id)
         filesystem = root.fs
@@ -53,29 +54,51 @@ def open_files(source: Files, periods: Sequence[Period], grain: Grain, needed: S
     failed: dict[Any, str] = {}
     schemas: dict[str, frozenset[str] | None] = {}
     size = 0
-    for path, period in expanded.items():
+    for path, named in served.items():
         found = _find(filesystem, path, local=local)
         if not found:
-            absent[period] = f"no file at {path}"
+            absent |= dict.fromkeys(named, f"no file at {path}")
             continue
         checked = {name: _check(filesystem, name, str(source.format), local=local) for name in found}
         broken = [f"{name} {check.problem}" for name, check in checked.items() if check.problem]
         if broken:
-            absent[period] = "; ".join(broken[:3])
+            absent |= dict.fromkeys(named, "; ".join(broken[:3]))
             continue
-        files += [SourceFile(name, period) for name in found]
+        files += [SourceFile(name, period) for name in found for period in named]
         schemas |= {name: check.columns for name, check in checked.items()}
         size += sum(check.size for check in checked.values())
-    files, failed = _without_columns(files, schemas, needed)
+    files, failed = _without_columns(files, schemas, spec.needed_columns)
     if None in absent:  # the path names no period: what is missing is missing for all
         absent = dict.fromkeys(periods, absent[None])
     return Opened(
         relation=FileSet(files, str(source.format), source.options, None if local else filesystem) if files else None,
         absent=absent,
         failed=failed,
-        files={file.path: file.period for file in files},
+        files=_named(files),
         bytes_read=size,
     )
+
+
+def _named(files: Sequence[SourceFile]) -> dict[str, list[Period]]:
+    """Path → the periods that it names."""
+    named: dict[str, list[Period]] = {}
+    for file in files:
+        named.setdefault(file.path, []).extend([file.period] if file.period else [])
+    return named
+
+
+def _served(source: Files, periods: Sequence[Period], spec: MeasureSpec) -> dict[str, list[Period | None]]:
+    """Each path with the periods that it names; None: it names none."""
+    if not source.per_period:
+        return {source.path: [None]}
+    served: dict[str, list[Period | None]] = {}
+    for period in periods:
+        served.setdefault(source.expand(period, spec.grain), []).append(period)
+    shared = next((path for path, named in served.items() if len(named) > 1), None)
+    if shared is not None and spec.time_column is None:
+        msg = f"{shared} serves more than one {spec.grain.unit}: only a time_column can tell which row belongs to which"
+        raise SpecError(msg)
+    return served
 
 
 def _find(filesystem: Any, path: str, *, local: bool) -> list[str]:

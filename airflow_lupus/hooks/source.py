@@ -28,7 +28,7 @@ def open_source(source: Source, periods: Sequence[Period], spec: MeasureSpec) ->
     if isinstance(source, Files):
         from airflow_lupus.hooks.files import open_files
 
-        return open_files(source, periods, spec.grain, spec.needed_columns)
+        return open_files(source, periods, spec)
     if isinstance(source, Table | Query):
         from airflow_lupus.hooks.sql import open_sql
 

@@ -40,8 +40,8 @@ class Opened:
     absent: Mapping[Period, str] = field(default_factory=dict)
     failed: Mapping[Period, str] = field(default_factory=dict)
     """Periods whose data is there and whole, but not what the spec needs."""
-    files: Mapping[str, Period | None] = field(default_factory=dict)
-    """Path → the period it names, to tell which period a broken file leaves without data."""
+    files: Mapping[str, Sequence[Period]] = field(default_factory=dict)
+    """Path → the periods it names, to tell which of them a broken file leaves without data."""
     bytes_read: int | None = None
 
 
@@ -81,8 +81,7 @@ def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence
         needs.setdefault(column, set()).update((*metric.needs, metric.behind))
     scan = engine.scan(opened.relation, spec, needs, readable)
     for path, reason in scan.failed_files.items():
-        named = opened.files.get(path)
-        for period in readable if named is None else [named]:  # a file that names no period may have had rows of any
+        for period in opened.files.get(path) or readable:  # a file that names no period may have had rows of any
             records[period] = PeriodRecord(period, PeriodStatus.MISSING, reason=f"{path} cannot be read to its end: {reason}")
     points: dict[SeriesInfo, list[Point]] = {}
     rows = dict.fromkeys((period for period in readable if period not in records), 0)

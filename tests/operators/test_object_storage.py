@@ -68,3 +68,23 @@ def test_one_glob_for_all_days_and_csv_give_what_a_file_a_day_gives(store, folde
 def test_a_storage_that_no_provider_brings_is_named(store, folder):
     with pytest.raises(AirflowFailException, match="Airflow knows no storage for nowhere://; install the provider"):
         run(collector(folder, source=Files("nowhere://lake/{period:%Y-%m-%d}.parquet")))
+
+
+def test_a_file_a_month_serves_all_its_days(store, folder, tmp_path):
+    from pyarrow import concat_tables, parquet
+
+    months = tmp_path / "months"
+    months.mkdir()
+    february = [parquet.read_table(file) for file in sorted(folder.glob("2013-02-*.parquet"))]
+    parquet.write_table(concat_tables(february), months / "2013-02.parquet")
+    conf = {"lupus": {"start": "2013-02-01", "end": "2013-03-01"}}
+    daily, monthly = collector(folder), collector(folder, source=Files(f"{months}/{{period:%Y-%m}}.parquet"))
+    daily.execute(context(daily, conf=conf))
+    expected = meaning(store)["points"]
+    assert monthly.execute(context(monthly, conf=conf))["missing"] == 0
+    assert [row[3] for row in meaning(store)["points"]] == pytest.approx([row[3] for row in expected], rel=1e-9)
+    run(monthly)
+    assert [row[3] for row in meaning(store)["points"]] == pytest.approx([row[3] for row in expected], rel=1e-9)
+    with pytest.raises(AirflowFailException, match=r"2013-02\.parquet serves more than one day: only a time_column can tell"):
+        undated = collector(folder, source=monthly.source, time_column=None)
+        undated.execute(context(undated, conf=conf))
