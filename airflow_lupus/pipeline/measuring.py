@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_lupus.exceptions import DataMissing, SpecError
+from airflow_lupus.exceptions import DataMissing
 from airflow_lupus.metrics.base import ENTITIES, ROWS
 from airflow_lupus.model import (
     ANY_COLUMN,
@@ -83,21 +83,21 @@ def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence
     for path, reason in scan.failed_files.items():
         for period in opened.files.get(path) or readable:  # a file that names no period may have had rows of any
             records[period] = PeriodRecord(period, PeriodStatus.MISSING, reason=f"{path} cannot be read to its end: {reason}")
-    points: dict[SeriesInfo, list[Point]] = {}
+    points = _Points(spec, pairs)
     rows = dict.fromkeys((period for period in readable if period not in records), 0)
     for group in scan.groups:
         if group.period not in rows:  # a broken file among others of its period: half a period is not a period
             continue
         if group.dimensions is None or not spec.totals:
             rows[group.period] += group.rows
-        _add_points(points, spec, pairs, group)
+        points.add_group(group)
     for period, count in rows.items():
         if count:
             records[period] = PeriodRecord(period, PeriodStatus.OK, count)
         else:
             records[period] = PeriodRecord(period, PeriodStatus.EMPTY, 0, "the source has no rows for this period")
-            _add_empty(points, spec, pairs, period)
-    measurement = Measurement(_in_order(records), points, scan.rows_read, opened.bytes_read)
+            points.add_empty(period)
+    measurement = Measurement(_in_order(records), points.by_series(), scan.rows_read, opened.bytes_read)
     return Measured(measurement, _scope(spec, pairs))
 
 
@@ -118,37 +118,44 @@ def _scope(spec: MeasureSpec, pairs: Sequence[tuple[str, Metric]]) -> Scope:
     return Scope({(column, metric.name) for column, metric in pairs}, names, spec.group_columns)
 
 
-def _add_points(points: dict[SeriesInfo, list[Point]], spec: MeasureSpec, pairs: Sequence[tuple[str, Metric]], group: Group) -> None:
-    level = TOTAL if group.dimensions is None else LEAF
-    base = dict(group.dimensions or {})
-    start = group.period.epoch
-    for column, metric in pairs:
-        state = group.state.get(column, {ROWS: group.rows})
-        if metric.per_entity:
-            for entity, count in state[ENTITIES].items():
-                info = _info(spec, column, metric, {**base, column: entity}, level)
-                points.setdefault(info, []).append(Point.of(start, float(count), group.rows))
-        else:
-            point = Point.of(start, metric.value(state), int(state[metric.behind]))
-            points.setdefault(_info(spec, column, metric, base, level), []).append(point)
+class _Points:
+    """Points by series, gathered group by group. A series is described once, however many periods it has."""
 
+    def __init__(self, spec: MeasureSpec, pairs: Sequence[tuple[str, Metric]]) -> None:
+        self.spec = spec
+        self.pairs = pairs
+        self._gathered: dict[tuple[int, str, tuple[tuple[str, DimensionValue], ...]], tuple[SeriesInfo, list[Point]]] = {}
 
-def _add_empty(points: dict[SeriesInfo, list[Point]], spec: MeasureSpec, pairs: Sequence[tuple[str, Metric]], period: Period) -> None:
-    """A readable source without rows: `row_count` is 0, every other metric of the total is undefined, groups have no point."""
-    if spec.group_columns and not spec.totals:
-        return
-    for column, metric in pairs:
-        if not metric.per_entity:
-            value = 0.0 if metric.table else None
-            points.setdefault(_info(spec, column, metric, {}, TOTAL), []).append(Point.of(period.epoch, value, 0))
+    def by_series(self) -> dict[SeriesInfo, list[Point]]:
+        return dict(self._gathered.values())
 
+    def add_group(self, group: Group) -> None:
+        """What the metrics make of a group's primitives."""
+        level = TOTAL if group.dimensions is None else LEAF
+        base = dimensions(group.dimensions or {})
+        start = group.period.epoch
+        for i, (column, metric) in enumerate(self.pairs):
+            state = group.state.get(column, {ROWS: group.rows})
+            if metric.per_entity:
+                for entity, count in state[ENTITIES].items():
+                    dims = dimensions({**dict(base), column: entity})
+                    self._add(i, level, dims, Point.of(start, float(count), group.rows))
+            else:
+                self._add(i, level, base, Point.of(start, metric.value(state), int(state[metric.behind])))
 
-def _info(spec: MeasureSpec, column: str, metric: Metric, dims: Mapping[str, DimensionValue], level: str) -> SeriesInfo:
-    if RESERVED_DIMENSIONS & dims.keys():
-        msg = f"column {column!r} is a name of our own tables and cannot be a dimension; rename it in the source"
-        raise SpecError(msg)
-    key = SeriesKey(spec.dataset, column, metric.name, dimensions(dims), level, spec.grain)
-    return SeriesInfo(key, metric.kind, metric.unit or spec.units.get(column))
+    def add_empty(self, period: Period) -> None:
+        """A readable source without rows: `row_count` is 0, every other metric of the total is undefined, groups have no point."""
+        if self.spec.group_columns and not self.spec.totals:
+            return
+        for i, (_, metric) in enumerate(self.pairs):
+            if not metric.per_entity:
+                self._add(i, TOTAL, (), Point.of(period.epoch, 0.0 if metric.table else None, 0))
 
-
-RESERVED_DIMENSIONS = frozenset({"dataset", "column", "metric", "value"})
+    def _add(self, pair: int, level: str, dims: tuple[tuple[str, DimensionValue], ...], point: Point) -> None:
+        found = self._gathered.get((pair, level, dims))
+        if found is None:
+            column, metric = self.pairs[pair]
+            key = SeriesKey(self.spec.dataset, column, metric.name, dims, level, self.spec.grain)
+            found = (SeriesInfo(key, metric.kind, metric.unit or self.spec.units.get(column)), [])
+            self._gathered[pair, level, dims] = found
+        found[1].append(point)
