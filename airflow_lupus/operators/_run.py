@@ -46,10 +46,10 @@ def _asset_extras(context: Context) -> Iterator[dict[str, Any]]:
             yield dict(event.extra or {})
 
 
-def resolve_periods(context: Context, rule: PeriodRule) -> Resolved:
+def resolve_periods(context: Context, rule: PeriodRule, doing: str) -> Resolved:
     """The run's periods, and the first line of the task's log."""
     resolved = resolve(rule, dates(context))
-    log.info("Measuring %s", resolved.describe(rule.grain))
+    log.info("%s %s", doing, resolved.describe(rule.grain))
     return resolved
 
 

@@ -148,7 +148,7 @@ class MetricCollectOperator(BaseOperator):
         grain = _run.dag_grain(context, self.spec.grain.unit, self.timezone)
         spec = replace(self.spec, grain=grain, dataset=self.dataset)
         with _run.airflow_errors():
-            resolved = _run.resolve_periods(context, PeriodRule(grain, self.period, self.period_offset, self.recollect))
+            resolved = _run.resolve_periods(context, PeriodRule(grain, self.period, self.period_offset, self.recollect), "Measuring")
             measured, saved = _run.guarded(
                 context,
                 self.on_error,

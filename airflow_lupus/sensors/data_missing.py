@@ -103,7 +103,7 @@ class DataMissingSensor(BaseSensorOperator):
         """Whether the run's periods are complete."""
         grain = _run.dag_grain(context, self.spec.grain.unit, self.timezone)
         with _run.airflow_errors():
-            resolved = _run.resolve_periods(context, PeriodRule(grain, self.period, self.period_offset))
+            resolved = _run.resolve_periods(context, PeriodRule(grain, self.period, self.period_offset), "Waiting for")
             self._lacking = self._look(replace(self.spec, grain=grain, dataset=self.dataset), resolved)
         for what in self._lacking[:10]:
             self.log.info("Not there yet: %s", what)
