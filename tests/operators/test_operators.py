@@ -501,6 +501,31 @@ def test_a_broken_file_without_a_period_in_its_name_makes_the_period_missing(sto
     assert [row.status for row in rows(store, "periods")] == ["missing"]
 
 
+def test_the_least_that_one_writes_for_a_warehouse_table(store, monkeypatch):
+    """The design's first example: a schema-qualified table, everything else by default."""
+    url = new_postgres_database()
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE SCHEMA mart")
+        connection.exec_driver_sql(
+            "CREATE TABLE mart.orders (id bigint, created_at timestamptz, country text, amount numeric(10, 2), paid boolean, note jsonb)"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO mart.orders SELECT i, timestamptz '2013-02-08 12:00Z' + i * interval '1 minute', "
+            "(ARRAY['JP', 'NZ'])[1 + mod(i, 2)], i / 10.0, mod(i, 4) = 0, NULL FROM generate_series(1, 100) i"
+        )
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", _connection("postgres", url, ""))
+    watch = MonitorOperator(
+        task_id="watch_orders", source=Table("mart.orders", conn_id="warehouse"), time_column="created_at", group_columns=["country"]
+    )
+    assert run(watch)["series"] == 3 * (1 + 2 * 4 + 2 + 1)
+    with store.engine.connect() as connection:
+        query = "SELECT column_name, metric, value FROM lupus_metrics WHERE dataset = 'mart.orders' AND dimensions = '{}'"
+        found = {f"{row[0]}.{row[1]}": row[2] for row in connection.exec_driver_sql(query)}
+    assert (found["*.row_count"], found["note.null_ratio"], found["paid.avg"]) == (100, 1, 0.25)
+    assert found["amount.p50"] == pytest.approx(5.05)
+
+
 def test_a_day_again_changes_nothing(store, folder):
     collect, detect = collector(folder), detector()
     for number in range(2):
