@@ -5,6 +5,7 @@ The package's own `__init__` needs `pkg_resources`, which current setuptools no 
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import files
 from pathlib import Path
@@ -37,8 +38,9 @@ def prepare(folder: Path) -> int:
     for run in compute.run_end_encode(day_of_year.combine_chunks()).values.to_pylist():
         rows = flights.filter(compute.equal(day_of_year, run))
         target = folder / f"2013-{run // 100:02d}-{run % 100:02d}.parquet"
-        parquet.write_table(rows, target.with_suffix(".part"))
-        target.with_suffix(".part").rename(target)  # a file is there whole or not at all
+        part = target.with_suffix(f".{os.getpid()}.part")
+        parquet.write_table(rows, part)
+        part.rename(target)  # a file is there whole or not at all, also when two prepare at once
     return len(list(folder.glob("2013-*.parquet")))
 
 
