@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import logging
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -14,7 +15,7 @@ from airflow_lupus.notifications.delivery import call_all, deliver, destinations
 from airflow_lupus.operators import _run
 from airflow_lupus.operators.collect import one_of
 from airflow_lupus.operators.links import ChartsLink
-from airflow_lupus.periods import PeriodRule, resolve
+from airflow_lupus.periods import CONF_KEY, PeriodRule, resolve
 from airflow_lupus.stores.base import NewDelivery
 
 if TYPE_CHECKING:
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
     from airflow_lupus.notifications.delivery import Callback
     from airflow_lupus.pipeline.judging import Report
 
+log = logging.getLogger(__name__)
+
 DEFAULT_DETECTORS = {"*": Window()}
+LOGGED = 20
+"""Anomalies that the task's log words."""
 
 
 @dataclass
@@ -75,7 +80,7 @@ class Detection:
         store = get_store()
         task = _run.task_ref(context)
         links = _run.links(context)
-        conf = resolve_conf(context)
+        conf = asked_range(context)
         named = destinations(self.callbacks)
         silent = _run.is_backfill(context) or (conf is not None and conf.get("alert") is not True)
 
@@ -116,15 +121,14 @@ class Detection:
         call_all(self.callbacks, context, told)
 
     def _log(self, report: Report) -> None:
-        from airflow_lupus.operators._run import log
         from airflow_lupus.pipeline.digest import Links, build
 
         log.info(
             "%s: judged %s points, %s anomalies in this run's periods, %s with too little history",
             *(report.dataset, f"{report.judged:,}", f"{len(report.anomalies):,}", f"{report.insufficient:,}"),
         )
-        report_all = build_all(report)
-        for line in build(report_all, Links("", "", ""), "", "").anomalies[:20]:
+        everything = replace(report, news=report.anomalies)
+        for line in build(everything, Links("", "", ""), "", "").anomalies[:LOGGED]:
             log.warning("[%s] %s %s%s", line.severity, line.period, f"{line.group}: " if line.group else "", line.sentence)
 
     def _fail(self, report: Report) -> None:
@@ -182,25 +186,14 @@ class AnomalyDetectOperator(BaseOperator):
         return self.detection.run(context, self.dataset)
 
 
-def resolve_conf(context: Context) -> Mapping[str, Any] | None:
+def asked_range(context: Context) -> Mapping[str, Any] | None:
     """The range that the run's conf asks for, if it does."""
-    from airflow_lupus.periods import CONF_KEY
-
     conf = getattr(context.get("dag_run"), "conf", None) or {}
     asked = conf.get(CONF_KEY)
     return asked if isinstance(asked, dict) else None
 
 
-def build_all(report: Report) -> Report:
-    """The report as if everything in it were news: for the log, which tells of all."""
-    from dataclasses import replace
-
-    return replace(report, news=report.anomalies)
-
-
 def log_silence(count: int, *, backfill: bool) -> None:
     """Say in the log that nobody is told, and how to change that."""
-    from airflow_lupus.operators._run import log
-
     why = "backfills are silent" if backfill else 'range runs are silent unless their conf says "alert": true'
     log.info("Telling nobody of %s anomalies: %s", count, why)
