@@ -35,6 +35,16 @@ def zone(name: str) -> ZoneInfo:
         raise SpecError(msg) from error
 
 
+def from_epoch(seconds: int) -> datetime:
+    """The instant that stores keep as whole seconds since 1970-01-01 UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def naive(instant: datetime, timezone: str) -> datetime:
+    """What clocks of a zone show at an instant: how columns without a time zone have it."""
+    return instant.astimezone(zone(timezone)).replace(tzinfo=None)
+
+
 @dataclass(frozen=True, order=True)
 class Period:
     """The half-open interval `[start, end)` that a point describes; both are instants in UTC."""

@@ -36,14 +36,13 @@ class FileSet:
 
 @dataclass
 class Batches:
-    """Rows that come in Arrow batches from somewhere else, already filtered to the periods and columns asked for."""
+    """Rows that come in Arrow batches from somewhere else, already filtered to the periods, the columns and the
+    `where` asked for."""
 
     types: Mapping[str, str]
     """Every column of the source with its type, as metrics tell them apart."""
     read: Callable[[Sequence[str]], Iterator[pa.Table]]
     """The rows, with these columns."""
-    filtered: bool = True
-    """`where` was applied by the source."""
 
 
 Relation = FileSet | Batches

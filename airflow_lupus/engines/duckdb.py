@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import duckdb  # noqa: TID253  this module is imported when the engine is used
 
 from airflow_lupus.engines.base import Batches, FileSet, Group, Scan
 from airflow_lupus.exceptions import DataMissing, LimitExceeded, SourceError, SpecError
 from airflow_lupus.metrics.base import BOOLEAN, ENTITIES, LIST, NUMBER, OTHER, ROWS, TEXT, TIME
-from airflow_lupus.model import ANY_COLUMN
+from airflow_lupus.model import ANY_COLUMN, naive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -133,10 +132,10 @@ class DuckDBEngine:
         needs: Mapping[str, set[Primitive]],
         periods: Sequence[Period],
     ) -> Scan:
-        filtered = isinstance(relation, Batches) and relation.filtered
-        if spec.where and not filtered:
+        where = ""
+        if spec.where and isinstance(relation, FileSet):
             _check_where(connection, table, spec)
-        where = f"WHERE ({spec.where})" if spec.where and not filtered else ""
+            where = f"WHERE ({spec.where})"
         source, parameters = _with_period(connection, table, relation, spec, periods)
         period = table.free("__period")
         columns = sorted(column for column in needs if column != ANY_COLUMN)
@@ -335,22 +334,18 @@ def _bounds(spec: MeasureSpec, duckdb_type: str, periods: Sequence[Period]) -> t
     column = f"t.{quote(str(spec.time_column))}"
     starts, ends = [period.start for period in periods], [period.end for period in periods]
     if duckdb_type == "TIMESTAMP WITH TIME ZONE":
-        return column, "TIMESTAMPTZ", [_naive(at, "UTC") for at in starts], [_naive(at, "UTC") for at in ends]
+        return column, "TIMESTAMPTZ", [naive(at, "UTC") for at in starts], [naive(at, "UTC") for at in ends]
     if duckdb_type == "DATE":
         if spec.grain.unit == "hour":
             msg = f"time_column {spec.time_column!r} is a date: it cannot be cut into hours"
             raise SpecError(msg)
         local = spec.grain.timezone
-        return column, "DATE", [_naive(at, local) for at in starts], [_naive(at, local) for at in ends]
+        return column, "DATE", [naive(at, local) for at in starts], [naive(at, local) for at in ends]
     local = spec.time_column_timezone
     if duckdb_type.startswith("TIMESTAMP"):
-        return column, "TIMESTAMP", [_naive(at, local) for at in starts], [_naive(at, local) for at in ends]
+        return column, "TIMESTAMP", [naive(at, local) for at in starts], [naive(at, local) for at in ends]
     msg = f"time_column {spec.time_column!r} is of type {duckdb_type}, not a time"
     raise SpecError(msg)
-
-
-def _naive(instant: datetime, timezone: str) -> datetime:
-    return instant.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
 
 
 def _scanned(rows: list[Any], spec: MeasureSpec, wanted: list[tuple[str, Primitive]], periods: Sequence[Period]) -> Scan:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -14,6 +13,7 @@ from airflow_lupus.engines.base import Batches
 from airflow_lupus.exceptions import SourceError, SpecError, did_you_mean
 from airflow_lupus.hooks.connections import sql_hook
 from airflow_lupus.metrics.base import BOOLEAN, LIST, NUMBER, OTHER, TEXT, TIME
+from airflow_lupus.model import naive
 from airflow_lupus.pipeline.measuring import Opened
 from airflow_lupus.sources import Query, Table
 
@@ -131,17 +131,13 @@ def _between(column: sa.ColumnElement[Any], periods: Sequence[Period], spec: Mea
     type_ = column.type
     if isinstance(type_, sa.DateTime):
         if not type_.timezone:
-            start, end = (_naive(at, spec.time_column_timezone) for at in (start, end))
+            start, end = (naive(at, spec.time_column_timezone) for at in (start, end))
         return [column >= sa.bindparam(None, start, type_=type_), column < sa.bindparam(None, end, type_=type_)]
     if isinstance(type_, sa.Date):
-        first, last = (_naive(at, spec.grain.timezone).date() for at in (start, end))
+        first, last = (naive(at, spec.grain.timezone).date() for at in (start, end))
         return [column >= sa.bindparam(None, first, type_=type_), column < sa.bindparam(None, last, type_=type_)]
     msg = f"time_column {spec.time_column!r} is of type {type_}, not a time"
     raise SpecError(msg)
-
-
-def _naive(instant: datetime, timezone: str) -> datetime:
-    return instant.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
 
 
 def _kind(type_: sa.types.TypeEngine[Any]) -> str:

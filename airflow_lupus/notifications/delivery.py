@@ -16,12 +16,17 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
 
     from airflow_lupus.model import TaskRef
-    from airflow_lupus.stores.sql import SqlStore
+    from airflow_lupus.stores.base import Store
 
 log = logging.getLogger(__name__)
 
 Callback = Any
 """An Airflow notifier, or a function of the context."""
+
+
+def listed(callbacks: Callback | Sequence[Callback] | None) -> list[Callback]:
+    """One callback, several, or none, as a list."""
+    return [callbacks] if callable(callbacks) else list(callbacks or ())
 
 
 def destinations(callbacks: Sequence[Callback]) -> dict[str, Callback]:
@@ -56,7 +61,7 @@ def call(callback: Callback, context: Context, digest: Digest) -> None:
     notifier.notify(own)
 
 
-def deliver(store: SqlStore, dataset: str, task: TaskRef, callbacks: Mapping[str, Callback], context: Context) -> list[str]:
+def deliver(store: Store, dataset: str, task: TaskRef, callbacks: Mapping[str, Callback], context: Context) -> list[str]:
     """Deliver what is due to these destinations; what could not be delivered, in words. A failure stays due for the next detect."""
     if not callbacks:
         return []

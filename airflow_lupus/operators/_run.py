@@ -10,7 +10,7 @@ from airflow_lupus import config
 from airflow_lupus.exceptions import DataMissing, LupusError, MissingExtra, OwnershipError, SpecError, StoreConfigError
 from airflow_lupus.model import Grain, TaskRef
 from airflow_lupus.periods import PeriodRule, Resolved, RunDates, resolve
-from airflow_lupus.pipeline.digest import Links
+from airflow_lupus.pipeline.digest import Digest, Links
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,6 +75,12 @@ def links(context: Context) -> Links:
     base = conf.get("api", "base_url", fallback="").rstrip("/") or "http://localhost:8080"
     run = f"{base}/dags/{quote(ti.dag_id, safe='')}/runs/{quote(ti.run_id, safe='')}"
     return Links(base, run, f"{run}/tasks/{quote(ti.task_id, safe='')}?try_number={ti.try_number}")
+
+
+def trouble(context: Context, dataset: str, span: str, problems: list[str]) -> Digest:
+    """A digest of what went wrong, where there are no anomalies to tell of."""
+    ti, to = context["ti"], links(context)
+    return Digest(dataset, ti.dag_id, ti.run_id, span, severity=None, total=0, problems=problems, run_url=to.run_url, log_url=to.log_url)
 
 
 def is_backfill(context: Context) -> bool:

@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from airflow_lupus.detectors import Window
 from airflow_lupus.detectors.patterns import Rules
 from airflow_lupus.model import Severity
-from airflow_lupus.notifications.delivery import call_all, deliver, destinations
+from airflow_lupus.notifications.delivery import call_all, deliver, destinations, listed
 from airflow_lupus.operators import _run
 from airflow_lupus.operators.collect import one_of
 from airflow_lupus.operators.links import ChartsLink
@@ -52,7 +52,7 @@ class Detection:
         self.rules = Rules(self.detectors)
         self.least = Severity.parse(self.fail_on) if self.fail_on is not None else None
         one_of("on_error", self.on_error, _run.ON_ERROR)
-        self.callbacks = [self.callbacks] if callable(self.callbacks) else list(self.callbacks or ())
+        self.callbacks = listed(self.callbacks)
 
     def run(self, context: Context, dataset: str) -> dict[str, Any]:
         """Judge, commit, deliver, and fail the task if it is asked to."""
@@ -104,21 +104,7 @@ class Detection:
 
     def _announce(self, context: Context, dataset: str, error: Exception) -> None:
         """Tell the callbacks that nothing could be judged: without the outbox, since the store may be the trouble."""
-        from airflow_lupus.pipeline.digest import Digest
-
-        ti, links = context["ti"], _run.links(context)
-        told = Digest(
-            dataset,
-            ti.dag_id,
-            ti.run_id,
-            span="not judged",
-            severity=None,
-            total=0,
-            problems=[f"could not be judged: {error}"],
-            run_url=links.run_url,
-            log_url=links.log_url,
-        )
-        call_all(self.callbacks, context, told)
+        call_all(self.callbacks, context, _run.trouble(context, dataset, "not judged", [f"could not be judged: {error}"]))
 
     def _log(self, report: Report) -> None:
         from airflow_lupus.pipeline.digest import Links, build

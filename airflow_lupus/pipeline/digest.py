@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from airflow_lupus import wording
-from airflow_lupus.model import Reason, Severity
+from airflow_lupus.model import Reason, Severity, from_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from airflow_lupus.model import Grain
     from airflow_lupus.pipeline.judging import Anomaly, Report
@@ -116,7 +116,7 @@ def build(report: Report, links: Links, dag_id: str, run_id: str, *, errors: Seq
     """The digest of a run's news."""
     grain = report.grain
     news = report.news
-    before = grain.shift(grain.containing(_at(report.target[0])), -CONTEXT)
+    before = grain.shift(grain.containing(from_epoch(report.target[0])), -CONTEXT)
     problems = [
         f"{_day(grain, record.period.start)} is {record.status}: {record.reason or 'no data'}" for record in report.problems[:10]
     ] + list(errors)
@@ -137,7 +137,7 @@ def build(report: Report, links: Links, dag_id: str, run_id: str, *, errors: Seq
             links.base_url,
             dataset=report.dataset,
             start=_date(grain, before.start),
-            end=_date(grain, _at(report.target[1] - 1)),
+            end=_date(grain, from_epoch(report.target[1] - 1)),
         ),
     )
 
@@ -155,8 +155,8 @@ def page_url(base_url: str, **query: Any) -> str:
 
 def span(grain: Grain, start: int, end: int) -> str:
     """Periods in words, in the dataset's zone."""
-    first = grain.containing(_at(start))
-    last = grain.containing(_at(end - 1))
+    first = grain.containing(from_epoch(start))
+    last = grain.containing(from_epoch(end - 1))
     if first == last:
         return _day(grain, first.start)
     return f"{_day(grain, first.start)} – {_day(grain, last.start)}"
@@ -165,7 +165,7 @@ def span(grain: Grain, start: int, end: int) -> str:
 def _line(anomaly: Anomaly, grain: Grain, links: Links) -> Line:
     key, unit = anomaly.info.key, anomaly.info.unit
     return Line(
-        period=_day(grain, _at(anomaly.start)),
+        period=_day(grain, from_epoch(anomaly.start)),
         subject=wording.subject(key.column, key.metric),
         group=wording.group(key.dimensions),
         severity=anomaly.severity.label,
@@ -184,7 +184,7 @@ def _line(anomaly: Anomaly, grain: Grain, links: Links) -> Line:
             upper=anomaly.upper,
             score=anomaly.score,
         ),
-        chart_url=page_url(links.base_url, series=anomaly.series_id, at=_at(anomaly.start).strftime("%Y-%m-%dT%H:%M:%SZ")),
+        chart_url=page_url(links.base_url, series=anomaly.series_id, at=from_epoch(anomaly.start).strftime("%Y-%m-%dT%H:%M:%SZ")),
     )
 
 
@@ -195,7 +195,3 @@ def _day(grain: Grain, instant: datetime) -> str:
 
 def _date(grain: Grain, instant: datetime) -> str:
     return f"{grain.local(instant):%Y-%m-%d}"
-
-
-def _at(epoch: int) -> datetime:
-    return datetime.fromtimestamp(epoch, UTC)

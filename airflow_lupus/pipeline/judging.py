@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from airflow_lupus.detectors.base import Frame, Verdicts
 from airflow_lupus.exceptions import StoreError
 from airflow_lupus.metrics import metric_named
-from airflow_lupus.model import ANY_COLUMN, PeriodStatus, Reason, Severity
+from airflow_lupus.model import ANY_COLUMN, PeriodStatus, Reason, Severity, from_epoch
 from airflow_lupus.stores.base import SlotKey, VerdictTable
 
 if TYPE_CHECKING:
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from airflow_lupus.detectors.base import Detector
     from airflow_lupus.detectors.patterns import Rules
     from airflow_lupus.model import Grain, PeriodRecord, SeriesInfo, TaskRef
-    from airflow_lupus.stores.base import History, Judged, JudgingState, NewDelivery, StoredSeries
-    from airflow_lupus.stores.sql import SqlStore
+    from airflow_lupus.stores.base import History, Judged, JudgingState, NewDelivery, Store, StoredSeries
 
 TRIES = 5
 """How often to judge again when points change meanwhile."""
@@ -72,12 +70,12 @@ class Report:
     @property
     def newest(self) -> list[Anomaly]:
         """Anomalies of the run's newest period, which `fail_on` looks at."""
-        last = self.grain.last_ended(datetime.fromtimestamp(self.target[1], UTC)).epoch
+        last = self.grain.last_ended(from_epoch(self.target[1])).epoch
         return [anomaly for anomaly in self.anomalies if anomaly.start == last]
 
 
 def judge(
-    store: SqlStore,
+    store: Store,
     dataset: str,
     rules: Rules,
     task: TaskRef,
@@ -121,7 +119,7 @@ def judge(
 
 
 def _judge_slot(
-    store: SqlStore,
+    store: Store,
     state: JudgingState,
     members: Sequence[StoredSeries],
     detector: Detector,
@@ -132,11 +130,10 @@ def _judge_slot(
     first, end = target
     if not members:
         return _no_verdicts()
-    from_start = {series.id: min(first, changed.get(series.id, first)) for series in members}
-    earliest = min(from_start.values())
+    earliest = min(first, *(changed.get(series.id, first) for series in members))
     since = None
     if detector.lookback is not None:
-        period = state.grain.containing(datetime.fromtimestamp(earliest, UTC))
+        period = state.grain.containing(from_epoch(earliest))
         since = state.grain.shift(period, -detector.lookback).epoch
     history = store.history([series.id for series in members], since)
     if not len(history.start):
@@ -152,8 +149,8 @@ def _judge_slot(
 
 def _frame(grain: Grain, members: Sequence[StoredSeries], history: History) -> tuple[np.ndarray, Frame, np.ndarray]:
     """The points on their calendar; the frame's `judge` marks where there is a point at all."""
-    first = datetime.fromtimestamp(int(history.start.min()), UTC)
-    last = datetime.fromtimestamp(int(history.start.max()) + 1, UTC)
+    first = from_epoch(int(history.start.min()))
+    last = from_epoch(int(history.start.max()) + 1)
     axis = np.array([period.epoch for period in grain.periods(first, last)], dtype=np.int64)
     ids = np.array([series.id for series in members])
     order = np.argsort(ids)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from airflow_lupus import wording
-from airflow_lupus.model import Grain, PointStatus, Reason, Severity, canonical_json
+from airflow_lupus.model import Grain, PointStatus, Reason, Severity, canonical_json, from_epoch
 from airflow_lupus.plugin import schemas
 from airflow_lupus.stores import database, reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     import sqlalchemy as sa
 
@@ -41,6 +42,8 @@ class Explorer:
             every = reading.all_series(connection, wanted)
             anomalous = reading.anomaly_counts(connection, wanted)
             arrivals = reading.calendar(connection, [row.id for row in rows], wanted)
+        counts = Counter(series.dataset_id for series in every)
+        anomalous_counts = Counter(series.dataset_id for series in every if series.id in anomalous)
         by_dataset: dict[int, list[sa.Row[Any]]] = {row.id: [] for row in rows}
         for arrival in arrivals:
             by_dataset[arrival.dataset_id].append(arrival)
@@ -53,10 +56,10 @@ class Explorer:
                     timezone=row.timezone,
                     owner=row.owner,
                     runbook=row.runbook,
-                    series=sum(series.dataset_id == row.id for series in every),
-                    anomalous_series=sum(series.dataset_id == row.id and series.id in anomalous for series in every),
-                    first_period=reading.instant(by_dataset[row.id][0].start) if by_dataset[row.id] else None,
-                    last_period=reading.instant(by_dataset[row.id][-1].start) if by_dataset[row.id] else None,
+                    series=counts[row.id],
+                    anomalous_series=anomalous_counts[row.id],
+                    first_period=from_epoch(by_dataset[row.id][0].start) if by_dataset[row.id] else None,
+                    last_period=from_epoch(by_dataset[row.id][-1].start) if by_dataset[row.id] else None,
                     calendar=[_arrival(arrival) for arrival in by_dataset[row.id][-CALENDAR:]],
                 )
                 for row in rows
@@ -154,8 +157,8 @@ def _facets(found: dict[str, dict[str, int]]) -> list[schemas.Facet]:
 
 def _arrival(row: sa.Row[Any]) -> schemas.Calendar:
     return schemas.Calendar(
-        start=reading.instant(row.start),
-        end=reading.instant(row.end),
+        start=from_epoch(row.start),
+        end=from_epoch(row.end),
         status=row.status,
         rows=row.rows,
         reason=row.reason,
@@ -169,8 +172,8 @@ def _severity(number: int | None) -> schemas.Severity | None:
 
 def _judgement(series: sa.Row[Any], point: sa.Row[Any], verdict: sa.Row[Any] | None) -> schemas.Judgement:
     return schemas.Judgement(
-        start=reading.instant(point.start),
-        end=reading.instant(point.end),
+        start=from_epoch(point.start),
+        end=from_epoch(point.end),
         value=point.value,
         status=cast("schemas.PointStatus", PointStatus(point.status).label),
         expected=verdict.expected if verdict else None,
@@ -231,11 +234,11 @@ def _chart(
         series=series,
         **{name: [] for name in ("start", "end", "value", "status", "n", "expected", "lower", "upper", "score", "severity")},
         **{name: [] for name in ("reason", "detector", "sentence", "run", "runs")},
-        annotations=[schemas.Annotation(start=reading.instant(note.start), kind=note.kind, text=note.text) for note in notes],
+        annotations=[schemas.Annotation(start=from_epoch(note.start), kind=note.kind, text=note.text) for note in notes],
     )
     for start in sorted(by_start.keys() | arrivals.keys() | _between(row, by_start)):
         point, (worst, band) = by_start.get(start), judged.get(start, (None, None))
-        chart.start.append(reading.instant(start))
+        chart.start.append(from_epoch(start))
         chart.end.append(_end(row.grain, row.timezone, start))
         chart.value.append(point.value if point else None)
         chart.status.append(cast("Any", PointStatus(point.status).label) if point else _nothing(arrivals.get(start)))
@@ -267,7 +270,7 @@ def _between(row: sa.Row[Any], points: dict[int, sa.Row[Any]]) -> set[int]:
 @lru_cache(maxsize=256)
 def _starts(unit: str, timezone: str, first: int, last: int) -> tuple[int, ...]:
     """Starts of the periods from first to last; nothing where there would be too many."""
-    periods = Grain(unit, timezone).periods(datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC))
+    periods = Grain(unit, timezone).periods(from_epoch(first), from_epoch(last))
     starts = []
     for period in periods:
         starts.append(period.epoch)
@@ -278,7 +281,7 @@ def _starts(unit: str, timezone: str, first: int, last: int) -> tuple[int, ...]:
 
 @lru_cache(maxsize=10_000)
 def _end(unit: str, timezone: str, start: int) -> datetime:
-    return Grain(unit, timezone).containing(datetime.fromtimestamp(start, UTC)).end
+    return Grain(unit, timezone).containing(from_epoch(start)).end
 
 
 def _run(point: sa.Row[Any], known: dict[str, int], runs: list[schemas.Run]) -> int:

@@ -11,7 +11,7 @@ from airflow_lupus.engines import check_engine
 from airflow_lupus.exceptions import SpecError
 from airflow_lupus.metrics.base import ROWS
 from airflow_lupus.model import ANY_COLUMN, Grain
-from airflow_lupus.notifications.delivery import call_all
+from airflow_lupus.notifications.delivery import call_all, listed
 from airflow_lupus.operators import _run
 from airflow_lupus.periods import PeriodRule
 from airflow_lupus.sources import require_source
@@ -73,7 +73,7 @@ class DataMissingSensor(BaseSensorOperator):
         self.dataset = dataset or source.default_dataset
         self.min_rows = min_rows
         self.expected_groups = {column: list(values) for column, values in (expected_groups or {}).items()}
-        self.callbacks = [on_missing_callback] if callable(on_missing_callback) else list(on_missing_callback)
+        self.callbacks = listed(on_missing_callback)
         self.timezone = timezone
         self.engine = engine
         self.period = period
@@ -150,19 +150,6 @@ class DataMissingSensor(BaseSensorOperator):
         return f"{spec.grain.local(period.start):%Y-%m-%d %H:%M}: {reason}"
 
     def _tell(self, context: Context) -> None:
-        from airflow_lupus.pipeline.digest import Digest
-
-        links, ti = _run.links(context), context["ti"]
+        span = f"waited {float(self.timeout) / 60:.0f} minutes"
         problems = [f"missing {what}" for what in self._lacking[:20]]
-        digest = Digest(
-            self.dataset,
-            ti.dag_id,
-            ti.run_id,
-            span=f"waited {float(self.timeout) / 60:.0f} minutes",
-            severity=None,
-            total=0,
-            problems=problems,
-            run_url=links.run_url,
-            log_url=links.log_url,
-        )
-        call_all(self.callbacks, context, digest)
+        call_all(self.callbacks, context, _run.trouble(context, self.dataset, span, problems))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     import numpy as np
 
@@ -172,6 +172,28 @@ class Store(Protocol):
         """The points of these series' current definitions from `since` on."""
         ...
 
+    def save_verdicts(
+        self,
+        state: JudgingState,
+        task: TaskRef,
+        tables: Mapping[str, tuple[SlotKey, VerdictTable]],
+        deliveries: Callable[[Judged], Sequence[NewDelivery]] | None = None,
+    ) -> Judged:
+        """Commit verdicts and, in the same transaction, the digests that they give rise to."""
+        ...
+
     def period_records(self, dataset: str, grain: Grain, first_start: int, last_end: int) -> list[PeriodRecord]:
         """How periods arrived."""
+        ...
+
+    def due(self, dataset: str, task: TaskRef, destinations: Collection[str]) -> list[Delivery]:
+        """Digests that these destinations have not got."""
+        ...
+
+    def claim(self, delivery_id: int) -> bool:
+        """Take a digest to send it; False if another task has it."""
+        ...
+
+    def settle(self, delivery_id: int, state: str, error: str | None = None) -> None:
+        """Record how sending went: `sent`, `logged` or `failed`."""
         ...

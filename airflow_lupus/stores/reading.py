@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -28,14 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from airflow_lupus.model import DimensionValue
-
-
-def instant(epoch: int) -> datetime:
-    return datetime.fromtimestamp(epoch, UTC)
-
-
-def from_json(text: str) -> Any:
-    return json.loads(text)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
-from airflow_lupus.model import Period, PeriodRecord, PeriodStatus
-from airflow_lupus.stores import database, judging, outbox, reading, saving
+from airflow_lupus.model import Period, PeriodRecord, PeriodStatus, from_epoch
+from airflow_lupus.stores import database, judging, outbox, saving
 from airflow_lupus.stores.schema import datasets, periods
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
         SlotKey,
         VerdictTable,
     )
+
+T = TypeVar("T")
 
 
 class SqlStore:
@@ -64,14 +67,7 @@ class SqlStore:
         return done
 
     def save(self, dataset: DatasetInfo, definition: Mapping[str, Any], scope: Scope, measurement: Measurement, task: TaskRef) -> Saved:
-        self.upgrade()
-        try:
-            with database.writing(self.engine) as connection:
-                return saving.save(connection, dataset, definition, scope, measurement, task)
-        except sa.exc.IntegrityError:
-            # Two tasks met a dataset for the first time, at once: by now it is there to be locked.
-            with database.writing(self.engine) as connection:
-                return saving.save(connection, dataset, definition, scope, measurement, task)
+        return self._write(lambda connection: saving.save(connection, dataset, definition, scope, measurement, task))
 
     def judging(self, dataset: str, task: TaskRef, slots: Sequence[SlotKey]) -> JudgingState:
         self.upgrade()
@@ -91,12 +87,27 @@ class SqlStore:
         deliveries: Callable[[Judged], Sequence[NewDelivery]] | None = None,
     ) -> Judged:
         """Commit verdicts and, in the same transaction, the digests that they give rise to."""
-        self.upgrade()
-        with database.writing(self.engine) as connection:
+
+        def commit(connection: sa.Connection) -> Judged:
             judged = judging.commit(connection, state, task, tables)
             if deliveries is not None and not judged.conflict:
                 judging.enqueue(connection, state.dataset, task, deliveries(judged))
-        return judged
+            return judged
+
+        return self._write(commit)
+
+    def _write(self, work: Callable[[sa.Connection], T]) -> T:
+        """Do this in one transaction, and again if another task was first to bring in what both needed.
+
+        A dataset, or a set of parameters, that two tasks meet for the first time at once is there by the second try.
+        """
+        self.upgrade()
+        try:
+            with database.writing(self.engine) as connection:
+                return work(connection)
+        except sa.exc.IntegrityError:
+            with database.writing(self.engine) as connection:
+                return work(connection)
 
     def period_records(self, dataset: str, grain: Grain, first_start: int, last_end: int) -> list[PeriodRecord]:
         self.upgrade()
@@ -110,11 +121,11 @@ class SqlStore:
         with database.reading(self.engine) as connection:
             return [
                 PeriodRecord(
-                    Period(reading.instant(row.start), reading.instant(row.end)),
+                    Period(from_epoch(row.start), from_epoch(row.end)),
                     PeriodStatus(row.status),
                     row.rows,
                     row.reason,
-                    tuple(reading.from_json(row.absent_groups)),
+                    tuple(json.loads(row.absent_groups)),
                 )
                 for row in connection.execute(query)
             ]

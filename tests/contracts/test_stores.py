@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -285,3 +287,24 @@ def test_target_is_what_the_run_collected(store):
     save(store, {9: STORM[8]}, run="tuesday")
     assert judged(store, "tuesday").target == (day(9).epoch, int(day(9).end.timestamp()))
     assert judged(store, "wednesday").target is None
+
+
+def test_detects_of_many_datasets_that_meet_the_same_parameters_first_at_once(store):
+    """A fresh store on a Monday morning: every dataset's first detect brings the same default detector."""
+    names = [f"flights-{number}" for number in range(6)]
+    for name in names:
+        points = {info(None, dataset=name): [Point.of(day(7).epoch, 0.5, 100)]}
+        store.save(DatasetInfo(name, DAY), DEFINITION, SCOPE, Measurement(measured({7: {}}).periods, points), task())
+    together = Barrier(len(names) if store.engine.url.database else 1, timeout=30)
+
+    def detect(name):
+        state = store.judging(name, task(name="detect"), [SLOT])
+        together.wait()
+        return store.save_verdicts(state, task(name="detect"), {SLOT.name: (SLOT, verdicts(store, []))}).conflict
+
+    if store.engine.url.database:
+        with ThreadPoolExecutor(len(names)) as pool:
+            assert list(pool.map(detect, names)) == [False] * len(names)
+    else:  # one connection, which threads would share
+        assert [detect(name) for name in names] == [False] * len(names)
+    assert len(table(store, "parameter_sets")) == 1
