@@ -361,3 +361,5 @@ class Measurement:
     points: Mapping[SeriesInfo, list[Point]]
     rows_read: int | None = None
     bytes_read: int | None = None
+    origin: str = "run"
+    """Why: `run`; `history`, which a dataset's first run adds; `backfill`, by the command; `import`. Only what a run measured is news."""

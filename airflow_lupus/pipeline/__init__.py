@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from airflow_lupus.pipeline.collecting import collect
 from airflow_lupus.pipeline.judging import judge
 from airflow_lupus.pipeline.measuring import measure, save
 
-__all__ = ["judge", "measure", "save"]
+__all__ = ["collect", "judge", "measure", "save"]

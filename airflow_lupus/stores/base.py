@@ -164,6 +164,14 @@ class Store(Protocol):
         """Replace what the scope covers, in the measured periods, with what was measured; missing and failed periods keep their points."""
         ...
 
+    def has_periods(self, dataset: str, grain: Grain) -> bool:
+        """Whether anything was ever collected for a dataset at this grain: its first run finds nothing."""
+        ...
+
+    def covered(self, dataset: str, task: TaskRef, definition_hash: str) -> list[tuple[int, int]]:
+        """What a run of a task has committed under a definition, as (first start, last end): where an interrupted backfill goes on."""
+        ...
+
     def judging(self, dataset: str, task: TaskRef, slots: Sequence[SlotKey]) -> JudgingState:
         """What a detect task needs to know before it judges."""
         ...

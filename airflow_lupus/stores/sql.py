@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from airflow_lupus.model import Period, PeriodRecord, PeriodStatus, from_epoch
 from airflow_lupus.stores import database, judging, outbox, saving
-from airflow_lupus.stores.schema import datasets, periods
+from airflow_lupus.stores.schema import datasets, definitions, measurements, periods
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -68,6 +68,35 @@ class SqlStore:
 
     def save(self, dataset: DatasetInfo, definition: Mapping[str, Any], scope: Scope, measurement: Measurement, task: TaskRef) -> Saved:
         return self._write(lambda connection: saving.save(connection, dataset, definition, scope, measurement, task))
+
+    def has_periods(self, dataset: str, grain: Grain) -> bool:
+        self.upgrade()
+        query = (
+            sa.select(periods.c.start)
+            .join(datasets, datasets.c.id == periods.c.dataset_id)
+            .where(datasets.c.name == dataset, periods.c.grain == grain.unit, periods.c.timezone == grain.timezone)
+            .limit(1)
+        )
+        with database.reading(self.engine) as connection:
+            return connection.execute(query).first() is not None
+
+    def covered(self, dataset: str, task: TaskRef, definition_hash: str) -> list[tuple[int, int]]:
+        self.upgrade()
+        query = (
+            sa.select(measurements.c.first_start, measurements.c.last_end)
+            .join(datasets, datasets.c.id == measurements.c.dataset_id)
+            .join(definitions, definitions.c.id == measurements.c.definition_id)
+            .where(
+                datasets.c.name == dataset,
+                definitions.c.hash == definition_hash,
+                measurements.c.dag_id == task.dag_id,
+                measurements.c.task_id == task.task_id,
+                measurements.c.run_id == task.run_id,
+            )
+            .order_by(measurements.c.id)
+        )
+        with database.reading(self.engine) as connection:
+            return [(row.first_start, row.last_end) for row in connection.execute(query)]
 
     def judging(self, dataset: str, task: TaskRef, slots: Sequence[SlotKey]) -> JudgingState:
         self.upgrade()
