@@ -26,7 +26,7 @@ from airflow_lupus.metrics import CATALOGUE
 from airflow_lupus.metrics.base import ANY
 from airflow_lupus.model import PeriodStatus, PointStatus, Reason, Severity
 from airflow_lupus.specs import DEFAULTS_BY_TYPE, RESERVED
-from airflow_lupus.stores import schema
+from airflow_lupus.stores.schema import Tables
 from airflow_lupus.stores.sql import SqlStore
 from support import stores
 
@@ -301,10 +301,10 @@ def test_reasons_statuses_and_severities_are_documented():
 
 def test_every_table_and_the_views_columns_are_documented():
     tables = rows(section("store.md", "Tables"))
-    assert tables.keys() == {*schema.metadata.tables, schema.VERSION_TABLE}
+    assert tables.keys() == {*Tables().metadata.tables, Tables().version_table}
     store = SqlStore.in_memory()
     with store.engine.connect() as connection:
-        columns = list(connection.exec_driver_sql(f"SELECT * FROM {schema.VIEW}").keys())
+        columns = list(connection.exec_driver_sql(f"SELECT * FROM {Tables().view}").keys())
     named = re.findall(
         r"`(\w+)`",
         " ".join(

@@ -9,34 +9,31 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from airflow_lupus.exceptions import LupusError
-from airflow_lupus.stores import database, schema
+from airflow_lupus.stores.database import HEAD
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from airflow_lupus.stores.sql import SqlStore
 
-COUNTED = (schema.datasets, schema.series, schema.points, schema.verdicts)
+COUNTED = ("datasets", "series", "points", "verdicts")
 
 
 def status(_args: Namespace) -> None:
     """Say where the store is and what is in it."""
-    store = _store()
-    say(f"{'store':10}{store.engine.url.render_as_string(hide_password=True)}")
+    database = _store().database
+    say(f"{'store':10}{database.where}")
     try:
-        with database.reading(store.engine) as connection:
-            found = database.version(connection)
-            counts = (
-                {table.name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar() for table in COUNTED}
-                if found
-                else {}
-            )
+        found = database.version()
+        newest = "" if found == HEAD else f" (this package has {HEAD}: airflow lupus store upgrade)"
+        say(f"{'schema':10}{found or 'none'}{newest}")
+        if found == HEAD:
+            with database.reading() as tx:
+                for name in COUNTED:
+                    count = tx.execute(sa.select(sa.func.count()).select_from(getattr(tx.tables, name))).scalar()
+                    say(f"{name:10}{count:,}")
     except LupusError as error:
         raise SystemExit(str(error)) from error
-    newest = "" if found == database.HEAD else f" (this package has {database.HEAD}: airflow lupus store upgrade)"
-    say(f"{'schema':10}{found or 'none'}{newest}")
-    for name, count in counts.items():
-        say(f"{name.removeprefix(schema.PREFIX):10}{count:,}")
 
 
 def upgrade(_args: Namespace) -> None:
@@ -46,7 +43,7 @@ def upgrade(_args: Namespace) -> None:
         done = store.upgrade()
     except LupusError as error:
         raise SystemExit(str(error)) from error
-    say(f"upgraded to schema {database.HEAD}" if done else f"schema {database.HEAD} is there already")
+    say(f"upgraded to schema {HEAD}" if done else f"schema {HEAD} is there already")
 
 
 def _store() -> SqlStore:

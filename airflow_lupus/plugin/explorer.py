@@ -11,7 +11,7 @@ from urllib.parse import quote
 from airflow_lupus import wording
 from airflow_lupus.model import Grain, PointStatus, Reason, Severity, canonical_json, from_epoch
 from airflow_lupus.plugin import schemas
-from airflow_lupus.stores import database, reading
+from airflow_lupus.stores import reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
+    from airflow_lupus.stores.database import Transaction
     from airflow_lupus.stores.reading import Filter
     from airflow_lupus.stores.sql import SqlStore
 
@@ -37,11 +38,11 @@ class Explorer:
 
     def datasets(self, wanted: Filter) -> schemas.Datasets:
         """Every dataset with its calendar."""
-        with database.reading(self.store.engine) as connection:
-            rows = reading.dataset_rows(connection, wanted.dag_ids)
-            every = reading.all_series(connection, wanted)
-            anomalous = reading.anomaly_counts(connection, wanted)
-            arrivals = reading.calendar(connection, [row.id for row in rows], wanted)
+        with self.store.reading() as tx:
+            rows = reading.dataset_rows(tx, wanted.dag_ids)
+            every = reading.all_series(tx, wanted)
+            anomalous = reading.anomaly_counts(tx, wanted)
+            arrivals = reading.calendar(tx, [row.id for row in rows], wanted)
         counts = Counter(series.dataset_id for series in every)
         anomalous_counts = Counter(series.dataset_id for series in every if series.id in anomalous)
         by_dataset: dict[int, list[sa.Row[Any]]] = {row.id: [] for row in rows}
@@ -68,29 +69,29 @@ class Explorer:
 
     def page(self, wanted: Filter, order: str, limit: int, offset: int) -> schemas.SeriesPage:
         """One page of series, worst first unless asked otherwise, with facets over all of them."""
-        with database.reading(self.store.engine) as connection:
-            anomalous = reading.anomaly_counts(connection, wanted)
-            kept, facets = reading.narrow(reading.all_series(connection, wanted), wanted, anomalous)
+        with self.store.reading() as tx:
+            anomalous = reading.anomaly_counts(tx, wanted)
+            kept, facets = reading.narrow(reading.all_series(tx, wanted), wanted, anomalous)
             kept = _ordered(kept, order, anomalous)
             shown = kept[offset : offset + limit]
-            answer = self._series(connection, shown, wanted, anomalous)
+            answer = self._series(tx, shown, wanted, anomalous)
         severities = [anomalous[row.id].severity for row in kept if row.id in anomalous]
         counts = {severity.label: severities.count(int(severity)) for severity in Severity if severity}
         return schemas.SeriesPage(total=len(kept), anomalous=cast("Any", counts), series=answer, facets=_facets(facets))
 
     def charts(self, ids: Sequence[int], wanted: Filter) -> schemas.Charts | None:
         """The charts of these series, in this order; None if one of them is not to be seen."""
-        with database.reading(self.store.engine) as connection:
-            found = {row.id: row for row in reading.series_by_id(connection, ids, wanted.dag_ids)}
+        with self.store.reading() as tx:
+            found = {row.id: row for row in reading.series_by_id(tx, ids, wanted.dag_ids)}
             if set(ids) - found.keys():
                 return None
             rows = [found[series_id] for series_id in dict.fromkeys(ids)]
             datasets = {row.dataset_id for row in rows}
-            described = self._series(connection, rows, wanted, reading.anomaly_counts(connection, wanted, [row.id for row in rows]))
-            points = reading.chart_points(connection, list(found), wanted)
-            verdicts = reading.chart_verdicts(connection, list(found), wanted)
-            arrivals = reading.calendar(connection, datasets, wanted)
-            notes = reading.annotation_rows(connection, datasets, wanted)
+            described = self._series(tx, rows, wanted, reading.anomaly_counts(tx, wanted, [row.id for row in rows]))
+            points = reading.chart_points(tx, list(found), wanted)
+            verdicts = reading.chart_verdicts(tx, list(found), wanted)
+            arrivals = reading.calendar(tx, datasets, wanted)
+            notes = reading.annotation_rows(tx, datasets, wanted)
         return schemas.Charts(
             charts=[
                 _chart(
@@ -106,11 +107,11 @@ class Explorer:
         )
 
     def _series(
-        self, connection: sa.Connection, rows: Sequence[sa.Row[Any]], wanted: Filter, anomalous: dict[int, sa.Row[Any]]
+        self, tx: Transaction, rows: Sequence[sa.Row[Any]], wanted: Filter, anomalous: dict[int, sa.Row[Any]]
     ) -> list[schemas.Series]:
         ids = [row.id for row in rows]
-        newest, newest_verdicts = reading.latest_points(connection, ids), reading.latest_verdicts(connection, ids)
-        worst = reading.worst_verdicts(connection, [series_id for series_id in ids if series_id in anomalous], wanted)
+        newest, newest_verdicts = reading.latest_points(tx, ids), reading.latest_verdicts(tx, ids)
+        worst = reading.worst_verdicts(tx, [series_id for series_id in ids if series_id in anomalous], wanted)
         return [
             schemas.Series(
                 id=row.id,

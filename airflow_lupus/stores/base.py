@@ -22,6 +22,8 @@ class DatasetInfo:
     shared: bool = False
     owner: str | None = None
     runbook: str | None = None
+    retention: Mapping[str, int] = field(default_factory=dict)
+    """Days to keep, by what is kept; see `stores/pruning.py`."""
 
 
 @dataclass(frozen=True)
@@ -176,8 +178,8 @@ class Store(Protocol):
         """What a detect task needs to know before it judges."""
         ...
 
-    def history(self, series: Collection[int], since: int | None) -> History:
-        """The points of these series' current definitions from `since` on."""
+    def history(self, series: Collection[int], since: int | None, as_of: int | None = None) -> History:
+        """The points of these series' current definitions from `since` on; `as_of` an instant (epoch seconds): as they were known then."""
         ...
 
     def save_verdicts(
@@ -186,8 +188,14 @@ class Store(Protocol):
         task: TaskRef,
         tables: Mapping[str, tuple[SlotKey, VerdictTable]],
         deliveries: Callable[[Judged], Sequence[NewDelivery]] | None = None,
+        *,
+        partial: bool = False,
     ) -> Judged:
-        """Commit verdicts and, in the same transaction, the digests that they give rise to."""
+        """Commit verdicts that differ from what is there and, in the same transaction, the digests that they give rise to.
+
+        Nothing is written if the dataset changed since `state` was read. `partial`: more verdicts follow, so these slots have not yet
+        judged all up to the state's revision.
+        """
         ...
 
     def period_records(self, dataset: str, grain: Grain, first_start: int, last_end: int) -> list[PeriodRecord]:

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from airflow_lupus.stores.base import Delivery
-from airflow_lupus.stores.schema import datasets, deliveries
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from airflow_lupus.model import TaskRef
+    from airflow_lupus.stores.database import Transaction
 
 KEEP_TRYING = 3 * 86_400
 """Seconds after which a digest that nobody could deliver is old news."""
 
 
-def due(connection: sa.Connection, dataset: str, task: TaskRef, destinations: Collection[str]) -> list[Delivery]:
+def due(tx: Transaction, dataset: str, task: TaskRef, destinations: Collection[str]) -> list[Delivery]:
     """Digests of a task that these destinations have not got, oldest first."""
+    datasets, deliveries = tx.tables.datasets, tx.tables.deliveries
     query = (
         sa.select(deliveries)
         .join(datasets, datasets.c.id == deliveries.c.dataset_id)
@@ -34,15 +35,16 @@ def due(connection: sa.Connection, dataset: str, task: TaskRef, destinations: Co
         )
         .order_by(deliveries.c.id)
     )
-    return [Delivery(row.id, row.destination, row.digest, row.state, row.attempts, row.error) for row in connection.execute(query)]
+    return [Delivery(row.id, row.destination, row.digest, row.state, row.attempts, row.error) for row in tx.execute(query)]
 
 
-def claim(connection: sa.Connection, delivery_id: int) -> bool:
+def claim(tx: Transaction, delivery_id: int) -> bool:
     """Take a digest to send it; False if another task has it.
 
     A sender that dies now leaves it claimed, and it is not sent again: nobody can know whether it was.
     """
-    taken = connection.execute(
+    deliveries = tx.tables.deliveries
+    taken = tx.execute(
         sa.update(deliveries)
         .where(deliveries.c.id == delivery_id, deliveries.c.state.in_(["pending", "failed"]))
         .values(state="sending", attempts=deliveries.c.attempts + 1, changed_at=int(time.time()))
@@ -50,8 +52,7 @@ def claim(connection: sa.Connection, delivery_id: int) -> bool:
     return taken.rowcount == 1
 
 
-def settle(connection: sa.Connection, delivery_id: int, state: str, error: str | None = None) -> None:
+def settle(tx: Transaction, delivery_id: int, state: str, error: str | None = None) -> None:
     """Record how sending went: `sent`, `logged` (no such connection) or `failed`."""
-    connection.execute(
-        sa.update(deliveries).where(deliveries.c.id == delivery_id).values(state=state, error=error, changed_at=int(time.time()))
-    )
+    deliveries = tx.tables.deliveries
+    tx.execute(sa.update(deliveries).where(deliveries.c.id == delivery_id).values(state=state, error=error, changed_at=int(time.time())))

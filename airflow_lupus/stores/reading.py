@@ -9,24 +9,13 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from airflow_lupus.model import canonical_json
-from airflow_lupus.stores.schema import (
-    dataset_annotations,
-    datasets,
-    definitions,
-    latest,
-    measurements,
-    parameter_sets,
-    periods,
-    points,
-    series,
-    slots,
-    verdicts,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from airflow_lupus.model import DimensionValue
+    from airflow_lupus.stores.database import Transaction
+    from airflow_lupus.stores.schema import Tables
 
 
 @dataclass(frozen=True)
@@ -54,142 +43,158 @@ class Filter:
         return conditions
 
 
-def all_series(connection: sa.Connection, wanted: Filter) -> list[sa.Row[Any]]:
+def all_series(tx: Transaction, wanted: Filter) -> list[sa.Row[Any]]:
     """Every series that the user may see, with its DAG and dataset.
 
     Narrowing down by column, metric and dimensions is `narrow`, which also counts what each further choice would leave.
     """
+    t = tx.tables
     if not wanted.dag_ids:
         return []
     query = (
-        sa.select(series, datasets.c.name.label("dataset"), definitions.c.dag_id)
-        .join(datasets, datasets.c.id == series.c.dataset_id)
-        .join(definitions, definitions.c.id == series.c.definition_id)
-        .where(definitions.c.dag_id.in_(sorted(wanted.dag_ids)))
-        .order_by(datasets.c.name, series.c.column_name, series.c.metric, series.c.level.desc(), series.c.dimensions)
+        sa.select(t.series, t.datasets.c.name.label("dataset"), t.definitions.c.dag_id)
+        .join(t.datasets, t.datasets.c.id == t.series.c.dataset_id)
+        .join(t.definitions, t.definitions.c.id == t.series.c.definition_id)
+        .where(t.definitions.c.dag_id.in_(sorted(wanted.dag_ids)))
+        .order_by(t.datasets.c.name, t.series.c.column_name, t.series.c.metric, t.series.c.level.desc(), t.series.c.dimensions)
     )
-    return list(connection.execute(query))
+    return list(tx.execute(query))
 
 
-def series_by_id(connection: sa.Connection, ids: Collection[int], dag_ids: Collection[str]) -> list[sa.Row[Any]]:
+def series_by_id(tx: Transaction, ids: Collection[int], dag_ids: Collection[str]) -> list[sa.Row[Any]]:
+    t = tx.tables
     query = (
-        sa.select(series, datasets.c.name.label("dataset"), definitions.c.dag_id)
-        .join(datasets, datasets.c.id == series.c.dataset_id)
-        .join(definitions, definitions.c.id == series.c.definition_id)
-        .where(series.c.id.in_(list(ids)), definitions.c.dag_id.in_(sorted(dag_ids)))
+        sa.select(t.series, t.datasets.c.name.label("dataset"), t.definitions.c.dag_id)
+        .join(t.datasets, t.datasets.c.id == t.series.c.dataset_id)
+        .join(t.definitions, t.definitions.c.id == t.series.c.definition_id)
+        .where(t.series.c.id.in_(list(ids)), t.definitions.c.dag_id.in_(sorted(dag_ids)))
     )
-    return list(connection.execute(query))
+    return list(tx.execute(query))
 
 
-def anomaly_counts(connection: sa.Connection, wanted: Filter, ids: Collection[int] | None = None) -> dict[int, sa.Row[Any]]:
+def anomaly_counts(tx: Transaction, wanted: Filter, ids: Collection[int] | None = None) -> dict[int, sa.Row[Any]]:
     """Per series (of these) with an anomaly in range: how many anomalous points, the newest, and the worst severity and score."""
+    t = tx.tables
     query = (
         sa.select(
-            verdicts.c.series_id,
-            sa.func.count(verdicts.c.start.distinct()).label("anomalies"),
-            sa.func.max(verdicts.c.start).label("newest"),
-            sa.func.max(verdicts.c.severity).label("severity"),
-            sa.func.max(sa.func.abs(sa.func.coalesce(verdicts.c.score, 0))).label("score"),
+            t.verdicts.c.series_id,
+            sa.func.count(t.verdicts.c.start.distinct()).label("anomalies"),
+            sa.func.max(t.verdicts.c.start).label("newest"),
+            sa.func.max(t.verdicts.c.severity).label("severity"),
+            sa.func.max(sa.func.abs(sa.func.coalesce(t.verdicts.c.score, 0))).label("score"),
         )
-        .where(verdicts.c.severity > 0, *wanted.in_range(verdicts.c.start))
-        .group_by(verdicts.c.series_id)
+        .where(t.verdicts.c.severity > 0, *wanted.in_range(t.verdicts.c.start))
+        .group_by(t.verdicts.c.series_id)
     )
     if ids is not None:
-        query = query.where(verdicts.c.series_id.in_(list(ids)))
-    return {row.series_id: row for row in connection.execute(query)}
+        query = query.where(t.verdicts.c.series_id.in_(list(ids)))
+    return {row.series_id: row for row in tx.execute(query)}
 
 
-def _verdict_columns() -> list[Any]:
+def _end(table: sa.Table) -> sa.Label[int]:
+    return (table.c.start + table.c.seconds).label("end")
+
+
+def _verdict_columns(t: Tables) -> list[Any]:
     names = ("series_id", "start", "value", "expected", "lower", "upper", "score", "severity", "reason", "history")
     return [
-        *(verdicts.c[name] for name in names),
-        points.c.end,
-        points.c.status,
-        parameter_sets.c.detector,
-        parameter_sets.c.parameters,
+        *(t.verdicts.c[name] for name in names),
+        _end(t.points),
+        t.points.c.status,
+        t.parameter_sets.c.detector,
+        t.parameter_sets.c.parameters,
     ]
 
 
-def _with_points(query: sa.Select[Any]) -> sa.Select[Any]:
+def _with_points(t: Tables, query: sa.Select[Any]) -> sa.Select[Any]:
     return (
-        query.select_from(verdicts)
-        .join(points, (points.c.series_id == verdicts.c.series_id) & (points.c.start == verdicts.c.start))
-        .join(parameter_sets, parameter_sets.c.id == verdicts.c.parameter_set_id)
+        query.select_from(t.verdicts)
+        .join(t.points, (t.points.c.series_id == t.verdicts.c.series_id) & (t.points.c.start == t.verdicts.c.start))
+        .join(t.parameter_sets, t.parameter_sets.c.id == t.verdicts.c.parameter_set_id)
     )
 
 
-def worst_verdicts(connection: sa.Connection, ids: Collection[int], wanted: Filter) -> dict[int, sa.Row[Any]]:
+def worst_verdicts(tx: Transaction, ids: Collection[int], wanted: Filter) -> dict[int, sa.Row[Any]]:
     """The worst anomaly in range of each of these series: by severity, then by distance, then the newest."""
-    query = _with_points(sa.select(*_verdict_columns())).where(
-        verdicts.c.series_id.in_(list(ids)), verdicts.c.severity > 0, *wanted.in_range(verdicts.c.start)
+    t = tx.tables
+    query = _with_points(t, sa.select(*_verdict_columns(t))).where(
+        t.verdicts.c.series_id.in_(list(ids)), t.verdicts.c.severity > 0, *wanted.in_range(t.verdicts.c.start)
     )
-    rows = sorted(connection.execute(query), key=lambda row: (row.severity, abs(row.score or 0), row.start))
+    rows = sorted(tx.execute(query), key=lambda row: (row.severity, abs(row.score or 0), row.start))
     return {row.series_id: row for row in rows}
 
 
-def latest_points(connection: sa.Connection, ids: Collection[int]) -> dict[int, sa.Row[Any]]:
-    query = sa.select(latest).where(latest.c.series_id.in_(list(ids)))
-    return {row.series_id: row for row in connection.execute(query)}
+def latest_points(tx: Transaction, ids: Collection[int]) -> dict[int, sa.Row[Any]]:
+    t = tx.tables
+    query = sa.select(t.latest, _end(t.latest)).where(t.latest.c.series_id.in_(list(ids)))
+    return {row.series_id: row for row in tx.execute(query)}
 
 
-def latest_verdicts(connection: sa.Connection, ids: Collection[int]) -> dict[int, sa.Row[Any]]:
-    query = _with_points(sa.select(*_verdict_columns())).join(
-        latest, (latest.c.series_id == verdicts.c.series_id) & (latest.c.start == verdicts.c.start)
+def latest_verdicts(tx: Transaction, ids: Collection[int]) -> dict[int, sa.Row[Any]]:
+    t = tx.tables
+    query = _with_points(t, sa.select(*_verdict_columns(t))).join(
+        t.latest, (t.latest.c.series_id == t.verdicts.c.series_id) & (t.latest.c.start == t.verdicts.c.start)
     )
-    rows = sorted(connection.execute(query.where(verdicts.c.series_id.in_(list(ids)))), key=lambda row: row.severity)
+    rows = sorted(tx.execute(query.where(t.verdicts.c.series_id.in_(list(ids)))), key=lambda row: row.severity)
     return {row.series_id: row for row in rows}
 
 
-def chart_points(connection: sa.Connection, ids: Collection[int], wanted: Filter) -> list[sa.Row[Any]]:
+def chart_points(tx: Transaction, ids: Collection[int], wanted: Filter) -> list[sa.Row[Any]]:
+    t = tx.tables
     query = (
         sa.select(
-            points,
-            measurements.c.dag_id,
-            measurements.c.task_id,
-            measurements.c.run_id,
-            measurements.c.map_index,
-            measurements.c.try_number,
+            t.points,
+            _end(t.points),
+            t.measurements.c.dag_id,
+            t.measurements.c.task_id,
+            t.measurements.c.run_id,
+            t.measurements.c.map_index,
+            t.measurements.c.try_number,
         )
-        .join(measurements, measurements.c.id == points.c.measurement_id)
-        .where(points.c.series_id.in_(list(ids)), *wanted.in_range(points.c.start))
-        .order_by(points.c.series_id, points.c.start)
+        .join(t.measurements, t.measurements.c.id == t.points.c.measurement_id)
+        .where(t.points.c.series_id.in_(list(ids)), *wanted.in_range(t.points.c.start))
+        .order_by(t.points.c.series_id, t.points.c.start)
     )
-    return list(connection.execute(query))
+    return list(tx.execute(query))
 
 
-def chart_verdicts(connection: sa.Connection, ids: Collection[int], wanted: Filter) -> list[sa.Row[Any]]:
+def chart_verdicts(tx: Transaction, ids: Collection[int], wanted: Filter) -> list[sa.Row[Any]]:
+    t = tx.tables
     query = (
-        _with_points(sa.select(*_verdict_columns(), slots.c.name.label("slot")))
-        .join(slots, slots.c.id == verdicts.c.slot_id)
-        .where(verdicts.c.series_id.in_(list(ids)), *wanted.in_range(verdicts.c.start))
+        _with_points(t, sa.select(*_verdict_columns(t), t.slots.c.name.label("slot")))
+        .join(t.slots, t.slots.c.id == t.verdicts.c.slot_id)
+        .where(t.verdicts.c.series_id.in_(list(ids)), *wanted.in_range(t.verdicts.c.start))
     )
-    return list(connection.execute(query))
+    return list(tx.execute(query))
 
 
-def calendar(connection: sa.Connection, dataset_ids: Collection[int], wanted: Filter) -> list[sa.Row[Any]]:
+def calendar(tx: Transaction, dataset_ids: Collection[int], wanted: Filter) -> list[sa.Row[Any]]:
+    t = tx.tables
     query = (
-        sa.select(periods)
+        sa.select(t.periods)
         .join(
-            datasets,
-            (datasets.c.id == periods.c.dataset_id) & (datasets.c.grain == periods.c.grain) & (datasets.c.timezone == periods.c.timezone),
+            t.datasets,
+            (t.datasets.c.id == t.periods.c.dataset_id)
+            & (t.datasets.c.grain == t.periods.c.grain)
+            & (t.datasets.c.timezone == t.periods.c.timezone),
         )
-        .where(periods.c.dataset_id.in_(list(dataset_ids)), *wanted.in_range(periods.c.start))
-        .order_by(periods.c.dataset_id, periods.c.start)
+        .where(t.periods.c.dataset_id.in_(list(dataset_ids)), *wanted.in_range(t.periods.c.start))
+        .order_by(t.periods.c.dataset_id, t.periods.c.start)
     )
-    return list(connection.execute(query))
+    return list(tx.execute(query))
 
 
-def dataset_rows(connection: sa.Connection, dag_ids: Collection[str]) -> list[sa.Row[Any]]:
+def dataset_rows(tx: Transaction, dag_ids: Collection[str]) -> list[sa.Row[Any]]:
     """Datasets that one of these DAGs measures."""
-    measured = sa.select(definitions.c.dataset_id).where(definitions.c.dag_id.in_(sorted(dag_ids)))
-    return list(connection.execute(sa.select(datasets).where(datasets.c.id.in_(measured)).order_by(datasets.c.name))) if dag_ids else []
+    t = tx.tables
+    measured = sa.select(t.definitions.c.dataset_id).where(t.definitions.c.dag_id.in_(sorted(dag_ids)))
+    return list(tx.execute(sa.select(t.datasets).where(t.datasets.c.id.in_(measured)).order_by(t.datasets.c.name))) if dag_ids else []
 
 
-def annotation_rows(connection: sa.Connection, dataset_ids: Collection[int], wanted: Filter) -> list[sa.Row[Any]]:
-    query = sa.select(dataset_annotations).where(
-        dataset_annotations.c.dataset_id.in_(list(dataset_ids)), *wanted.in_range(dataset_annotations.c.start)
-    )
-    return list(connection.execute(query.order_by(dataset_annotations.c.start)))
+def annotation_rows(tx: Transaction, dataset_ids: Collection[int], wanted: Filter) -> list[sa.Row[Any]]:
+    t = tx.tables
+    query = sa.select(t.annotations).where(t.annotations.c.dataset_id.in_(list(dataset_ids)), *wanted.in_range(t.annotations.c.start))
+    return list(tx.execute(query.order_by(t.annotations.c.start)))
 
 
 def narrow(rows: Sequence[sa.Row[Any]], wanted: Filter, anomalous: Collection[int]) -> tuple[list[sa.Row[Any]], dict[str, dict[str, int]]]:

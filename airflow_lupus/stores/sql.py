@@ -1,19 +1,24 @@
-"""The store in any database that SQLAlchemy speaks to; proved on SQLite and PostgreSQL."""
+"""The store in any database that SQLAlchemy speaks to; proved on SQLite, PostgreSQL and MariaDB."""
 
 from __future__ import annotations
 
 import json
+import logging
+import time
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import sqlalchemy as sa
 
 from airflow_lupus.model import Period, PeriodRecord, PeriodStatus, from_epoch
-from airflow_lupus.stores import database, judging, outbox, saving
-from airflow_lupus.stores.schema import datasets, definitions, measurements, periods
+from airflow_lupus.stores import judging, outbox, saving
+from airflow_lupus.stores.database import Database, connect
+from airflow_lupus.stores.errors import Transient
+from airflow_lupus.stores.schema import DEFAULT_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from airflow_lupus.model import Grain, Measurement, TaskRef
     from airflow_lupus.stores.base import (
@@ -28,7 +33,13 @@ if TYPE_CHECKING:
         SlotKey,
         VerdictTable,
     )
+    from airflow_lupus.stores.database import Transaction
+    from airflow_lupus.stores.schema import Tables
 
+log = logging.getLogger(__name__)
+
+TRIES = 5
+"""How often a transaction is tried that the database ends."""
 T = TypeVar("T")
 
 
@@ -40,15 +51,19 @@ class SqlStore:
     False
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: sa.Engine, *, schema: str | None = None, prefix: str = DEFAULT_PREFIX) -> None:
+        self.database = Database(engine, prefix=prefix, schema=schema)
         self._ready = False
         self._lock = Lock()
 
     @classmethod
-    def at(cls, url: str | sa.URL) -> SqlStore:
-        """The store in the database at an SQLAlchemy URL."""
-        return cls(database.connect(url))
+    def at(cls, url: str | sa.URL, *, schema: str | None = None, prefix: str = DEFAULT_PREFIX) -> SqlStore:
+        """The store in the database at an SQLAlchemy URL.
+
+        :param schema: the database schema of its tables; by default the connection's own.
+        :param prefix: begins the names of its tables.
+        """
+        return cls(connect(url), schema=schema, prefix=prefix)
 
     @classmethod
     def in_memory(cls) -> SqlStore:
@@ -62,51 +77,79 @@ class SqlStore:
         with self._lock:
             if self._ready:
                 return False
-            done = database.upgrade(self.engine)
+            done = self.database.upgrade()
             self._ready = True
         return done
 
-    def save(self, dataset: DatasetInfo, definition: Mapping[str, Any], scope: Scope, measurement: Measurement, task: TaskRef) -> Saved:
-        return self._write(lambda connection: saving.save(connection, dataset, definition, scope, measurement, task))
+    @property
+    def engine(self) -> sa.Engine:
+        return self.database.engine
+
+    @property
+    def tables(self) -> Tables:
+        return self.database.tables
+
+    def reading(self) -> AbstractContextManager[Transaction]:
+        """A transaction that reads one consistent state."""
+        self.upgrade()
+        return self.database.reading()
+
+    def writing(self, work: Callable[[Transaction], T]) -> T:
+        """Do this in one transaction, and again if the database ended it: for a deadlock, a restart, two that met something new.
+
+        A dataset, or a set of parameters, that two tasks bring in for the first time is there by the second try.
+        """
+        self.upgrade()
+        for left in reversed(range(TRIES)):
+            try:
+                with self.database.writing() as tx:
+                    return work(tx)
+            except (sa.exc.IntegrityError, Transient) as error:
+                if not left:
+                    raise
+                log.info("Trying again, since the database ended the transaction: %s", str(error).splitlines()[0])
+                time.sleep(0.05 * (TRIES - left))
+        raise AssertionError  # the last try has returned or raised
+
+    def save(self, dataset: DatasetInfo, definition: Mapping[str, object], scope: Scope, measurement: Measurement, task: TaskRef) -> Saved:
+        return self.writing(lambda tx: saving.save(tx, dataset, definition, scope, measurement, task))
 
     def has_periods(self, dataset: str, grain: Grain) -> bool:
-        self.upgrade()
-        query = (
-            sa.select(periods.c.start)
-            .join(datasets, datasets.c.id == periods.c.dataset_id)
-            .where(datasets.c.name == dataset, periods.c.grain == grain.unit, periods.c.timezone == grain.timezone)
-            .limit(1)
-        )
-        with database.reading(self.engine) as connection:
-            return connection.execute(query).first() is not None
+        with self.reading() as tx:
+            datasets, periods = tx.tables.datasets, tx.tables.periods
+            query = (
+                sa.select(periods.c.start)
+                .join(datasets, datasets.c.id == periods.c.dataset_id)
+                .where(datasets.c.name == dataset, periods.c.grain == grain.unit, periods.c.timezone == grain.timezone)
+                .limit(1)
+            )
+            return tx.execute(query).first() is not None
 
     def covered(self, dataset: str, task: TaskRef, definition_hash: str) -> list[tuple[int, int]]:
-        self.upgrade()
-        query = (
-            sa.select(measurements.c.first_start, measurements.c.last_end)
-            .join(datasets, datasets.c.id == measurements.c.dataset_id)
-            .join(definitions, definitions.c.id == measurements.c.definition_id)
-            .where(
-                datasets.c.name == dataset,
-                definitions.c.hash == definition_hash,
-                measurements.c.dag_id == task.dag_id,
-                measurements.c.task_id == task.task_id,
-                measurements.c.run_id == task.run_id,
+        with self.reading() as tx:
+            datasets, definitions, measurements = tx.tables.datasets, tx.tables.definitions, tx.tables.measurements
+            query = (
+                sa.select(measurements.c.first_start, measurements.c.last_end)
+                .join(datasets, datasets.c.id == measurements.c.dataset_id)
+                .join(definitions, definitions.c.id == measurements.c.definition_id)
+                .where(
+                    datasets.c.name == dataset,
+                    definitions.c.hash == definition_hash,
+                    measurements.c.dag_id == task.dag_id,
+                    measurements.c.task_id == task.task_id,
+                    measurements.c.run_id == task.run_id,
+                )
+                .order_by(measurements.c.id)
             )
-            .order_by(measurements.c.id)
-        )
-        with database.reading(self.engine) as connection:
-            return [(row.first_start, row.last_end) for row in connection.execute(query)]
+            return [(row.first_start, row.last_end) for row in tx.execute(query)]
 
     def judging(self, dataset: str, task: TaskRef, slots: Sequence[SlotKey]) -> JudgingState:
-        self.upgrade()
-        with database.reading(self.engine) as connection:
-            return judging.state(connection, dataset, task, slots)
+        with self.reading() as tx:
+            return judging.state(tx, dataset, task, slots)
 
-    def history(self, series: Collection[int], since: int | None) -> History:
-        self.upgrade()
-        with database.reading(self.engine) as connection:
-            return judging.history(connection, series, since)
+    def history(self, series: Collection[int], since: int | None, as_of: int | None = None) -> History:
+        with self.reading() as tx:
+            return judging.history(tx, series, since, as_of)
 
     def save_verdicts(
         self,
@@ -114,40 +157,27 @@ class SqlStore:
         task: TaskRef,
         tables: Mapping[str, tuple[SlotKey, VerdictTable]],
         deliveries: Callable[[Judged], Sequence[NewDelivery]] | None = None,
+        *,
+        partial: bool = False,
     ) -> Judged:
-        """Commit verdicts and, in the same transaction, the digests that they give rise to."""
-
-        def commit(connection: sa.Connection) -> Judged:
-            judged = judging.commit(connection, state, task, tables)
+        def commit(tx: Transaction) -> Judged:
+            judged = judging.commit(tx, state, task, tables, partial=partial)
             if deliveries is not None and not judged.conflict:
-                judging.enqueue(connection, state.dataset, task, deliveries(judged))
+                judging.enqueue(tx, state.dataset, task, deliveries(judged))
             return judged
 
-        return self._write(commit)
-
-    def _write(self, work: Callable[[sa.Connection], T]) -> T:
-        """Do this in one transaction, and again if another task was first to bring in what both needed.
-
-        A dataset, or a set of parameters, that two tasks meet for the first time at once is there by the second try.
-        """
-        self.upgrade()
-        try:
-            with database.writing(self.engine) as connection:
-                return work(connection)
-        except sa.exc.IntegrityError:
-            with database.writing(self.engine) as connection:
-                return work(connection)
+        return self.writing(commit)
 
     def period_records(self, dataset: str, grain: Grain, first_start: int, last_end: int) -> list[PeriodRecord]:
-        self.upgrade()
-        query = (
-            sa.select(periods)
-            .join(datasets, datasets.c.id == periods.c.dataset_id)
-            .where(datasets.c.name == dataset, periods.c.grain == grain.unit, periods.c.timezone == grain.timezone)
-            .where(periods.c.start >= first_start, periods.c.start < last_end)
-            .order_by(periods.c.start)
-        )
-        with database.reading(self.engine) as connection:
+        with self.reading() as tx:
+            datasets, periods = tx.tables.datasets, tx.tables.periods
+            query = (
+                sa.select(periods)
+                .join(datasets, datasets.c.id == periods.c.dataset_id)
+                .where(datasets.c.name == dataset, periods.c.grain == grain.unit, periods.c.timezone == grain.timezone)
+                .where(periods.c.start >= first_start, periods.c.start < last_end)
+                .order_by(periods.c.start)
+            )
             return [
                 PeriodRecord(
                     Period(from_epoch(row.start), from_epoch(row.end)),
@@ -156,20 +186,15 @@ class SqlStore:
                     row.reason,
                     tuple(json.loads(row.absent_groups)),
                 )
-                for row in connection.execute(query)
+                for row in tx.execute(query)
             ]
 
     def due(self, dataset: str, task: TaskRef, destinations: Collection[str]) -> list[Delivery]:
-        """Digests that these destinations have not got."""
-        with database.reading(self.engine) as connection:
-            return outbox.due(connection, dataset, task, destinations)
+        with self.reading() as tx:
+            return outbox.due(tx, dataset, task, destinations)
 
     def claim(self, delivery_id: int) -> bool:
-        """Take a digest to send it; False if another task has it."""
-        with database.writing(self.engine) as connection:
-            return outbox.claim(connection, delivery_id)
+        return self.writing(lambda tx: outbox.claim(tx, delivery_id))
 
     def settle(self, delivery_id: int, state: str, error: str | None = None) -> None:
-        """Record how sending went."""
-        with database.writing(self.engine) as connection:
-            outbox.settle(connection, delivery_id, state, error)
+        self.writing(lambda tx: outbox.settle(tx, delivery_id, state, error))

@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from airflow_lupus.exceptions import OwnershipError
 from airflow_lupus.model import Grain, Measurement, PeriodRecord, PeriodStatus, Point
-from airflow_lupus.stores import schema
 from airflow_lupus.stores.base import DatasetInfo, NewDelivery, Scope, SlotKey, VerdictTable
 from support.measurements import DAY, DEFINITION, FLIGHTS, SCOPE, day, info, measured, task
 from support.stores import dump
@@ -37,7 +36,7 @@ def view(store: SqlStore) -> list[tuple]:
 
 def table(store: SqlStore, name: str) -> list[sa.Row]:
     with store.engine.connect() as connection:
-        return list(connection.execute(sa.select(schema.metadata.tables[f"lupus_{name}"])))
+        return list(connection.execute(sa.select(store.tables.metadata.tables[f"lupus_{name}"])))
 
 
 def verdicts(store: SqlStore, starts: list[int], severity: int = 3) -> VerdictTable:
@@ -197,7 +196,7 @@ def test_a_failing_save_leaves_nothing(store, monkeypatch):
     def fails(*_):
         raise RuntimeError("killed here")
 
-    monkeypatch.setattr(saving, "refresh_latest", fails)
+    monkeypatch.setattr(saving, "record_changes", fails)
     with pytest.raises(RuntimeError):
         save(store, {7: {"JFK": 0.9}, 12: {"JFK": 0.1}})
     assert dump(store) == before

@@ -13,8 +13,6 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
-from airflow_lupus.stores import schema
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -101,7 +99,8 @@ def test_no_pages_of_the_api_itself_are_open(airflow: Airflow, path):
 
 def measured_days(airflow: Airflow, dataset: str) -> set[datetime]:
     with airflow.store.engine.connect() as connection:
-        query = sa.select(schema.periods.c.start).join(schema.datasets).where(schema.datasets.c.name == dataset)
+        t = airflow.store.tables
+        query = sa.select(t.periods.c.start).join(t.datasets).where(t.datasets.c.name == dataset)
         return {datetime.fromtimestamp(start, UTC) for start in connection.execute(query).scalars()}
 
 

@@ -11,7 +11,6 @@ from airflow_lupus import AnomalyDetectOperator, Files, MetricCollectOperator, M
 from airflow_lupus.detectors import Threshold, Window
 from airflow_lupus.exceptions import SpecError
 from airflow_lupus.hooks import store as store_hook
-from airflow_lupus.stores import schema
 from support import flights
 from support.context import context
 from support.stores import dump, new_postgres_database
@@ -50,7 +49,7 @@ def run(operator, day="2013-02-09", **changes):
 
 def rows(store, table):
     with store.engine.connect() as connection:
-        return list(connection.execute(sa.select(schema.metadata.tables[f"lupus_{table}"])))
+        return list(connection.execute(sa.select(store.tables.metadata.tables[f"lupus_{table}"])))
 
 
 def tells():

@@ -38,7 +38,7 @@ def url(request, tmp_path) -> str:
     return url_of(request.param, tmp_path).render_as_string(hide_password=False)
 
 
-@pytest.mark.parametrize("step", ["_write", "_save_periods", "refresh_latest"])
+@pytest.mark.parametrize("step", ["_write", "_save_periods", "record_changes"])
 def test_killed_between_collecting_and_committing(url, step):
     save(url, BEFORE)
     before = dump(SqlStore.at(url))

@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from airflow_lupus.exceptions import StoreConfigError, StoreError
-from airflow_lupus.stores import database, schema
+from airflow_lupus.stores import database
 from airflow_lupus.stores.sql import SqlStore
 from support.stores import url_of
 
@@ -28,9 +28,9 @@ def test_migrated_schema_is_the_declared_one(kind, tmp_path):
     assert store.upgrade() is True
     assert SqlStore(store.engine).upgrade() is False
     with store.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": schema.VERSION_TABLE, "compare_type": True})
-        assert compare_metadata(context, schema.metadata) == []
-        assert schema.VIEW in sa.inspect(connection).get_view_names()
+        context = MigrationContext.configure(connection, opts={"version_table": store.tables.version_table, "compare_type": True})
+        assert compare_metadata(context, store.tables.metadata) == []
+        assert store.tables.view in sa.inspect(connection).get_view_names()
 
 
 def _upgrade(url: str) -> bool:
@@ -48,8 +48,8 @@ def test_an_older_package_refuses_a_newer_schema(tmp_path):
     store = SqlStore.at(url_of("sqlite", tmp_path))
     store.upgrade()
     with store.engine.begin() as connection:
-        connection.exec_driver_sql(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'")
-    with pytest.raises(StoreConfigError, match=r"schema 9999, newer than this airflow-lupus knows \(0001\)"):
+        connection.exec_driver_sql(f"UPDATE {store.tables.version_table} SET version_num = '9999'")
+    with pytest.raises(StoreConfigError, match=r"schema 9999, newer than this airflow-lupus knows \(0002\)"):
         SqlStore(store.engine).upgrade()
 
 

@@ -12,7 +12,6 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from airflow_lupus.stores import schema
 from airflow_lupus.stores.sql import SqlStore
 
 if TYPE_CHECKING:
@@ -57,11 +56,11 @@ def open_store(kind: str, folder: Path) -> Iterator[SqlStore]:
 
 def dump(store: SqlStore, *, without: tuple[str, ...] = ()) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table: what a rerun must not change. Measurements are a log of runs, so they and their ids are left out."""
-    skipped = {"measurement_id", "collected_at", "replaced_at", "created_at", "changed_at"}
+    skipped = {"measurement_id", "replaced_by", "collected_at", "replaced_at", "created_at", "changed_at", "judged_at"}
     found = {}
     with store.engine.connect() as connection:
-        for table in schema.metadata.sorted_tables:
-            if table is schema.measurements or table.name in without:
+        for table in store.tables.metadata.sorted_tables:
+            if table is store.tables.measurements or table.name in without:
                 continue
             columns = [column for column in table.columns if column.name not in skipped]
             found[table.name] = sorted((tuple(row) for row in connection.execute(sa.select(*columns))), key=repr)
@@ -70,8 +69,10 @@ def dump(store: SqlStore, *, without: tuple[str, ...] = ()) -> dict[str, list[tu
 
 def meaning(store: SqlStore) -> dict[str, list[tuple[Any, ...]]]:
     """Points and verdicts by what they mean, without ids and revisions: equal in stores that were filled in another order."""
-    points, series, verdicts, slots = schema.points, schema.series, schema.verdicts, schema.slots
-    of_points = sa.select(series.c.identity, points.c.start, points.c.end, points.c.value, points.c.status, points.c.n).join(series)
+    t = store.tables
+    points, series, verdicts, slots = t.points, t.series, t.verdicts, t.slots
+    columns = [points.c[name] for name in ("start", "seconds", "value", "status", "n", "reason")]
+    of_points = sa.select(series.c.identity, *columns).join(series, series.c.id == points.c.series_id)
     of_verdicts = (
         sa.select(
             series.c.identity,

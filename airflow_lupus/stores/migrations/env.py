@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from alembic import context
 
-from airflow_lupus.stores.schema import VERSION_TABLE, metadata
-
-connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=metadata, version_table=VERSION_TABLE, transactional_ddl=True)
+attributes = context.config.attributes
+tables = attributes["tables"]
+context.configure(
+    connection=attributes["connection"],
+    target_metadata=tables.metadata,
+    version_table=tables.version_table,
+    version_table_schema=tables.metadata.schema,
+    transactional_ddl=True,
+)
 context.run_migrations()
