@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_lupus.stores.sql import SqlStore
+from support.absent import absent
 from support.flights import REPO
 from support.slack import SlackDouble, slack_double
 
@@ -143,9 +144,7 @@ def browser() -> Iterator[Browser]:
     """Headless Chromium of the system; skipped loudly where there is none, which CI does not allow."""
     found = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
     if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI has to install Chromium")
-        pytest.skip("NO BROWSER TEST: Chromium is not installed (Debian: apt-get install chromium)")
+        absent("Chromium", "Debian: apt-get install chromium")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

