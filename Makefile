@@ -14,13 +14,13 @@ help:  ## list the commands
 $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[pandas,postgres,slack]" --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[mysql,pandas,postgres,slack]" --group dev
 	@touch $@
 
 demo: $(STAMP)  ## run the example DAG over a year of real flights and leave Airflow up with the page
 	$(BIN)/python demo/run.py
 
-test: lint $(STAMP)  ## lint, types, and every test: unit, contracts, PostgreSQL, real Airflow, real browser, wheel, page
+test: lint $(STAMP)  ## lint, types, and every test: unit, contracts, PostgreSQL, MariaDB, real Airflow, real browser, wheel, page
 	$(BIN)/python -m pytest -n 2 -m "not e2e"
 	$(BIN)/python -m pytest -m e2e
 	$(MAKE) ui-check

@@ -25,6 +25,15 @@ OPTIONS = {
         "",
         "lupus_store",
     ),
+    "store_schema": Option(
+        "Schema of the store's tables; in MySQL and MariaDB, a database. Empty: the connection's own.", "string", "", "monitoring"
+    ),
+    "table_prefix": Option(
+        "What the names of the store's tables and view begin with: up to 20 letters, digits and underscores, the first not a digit.",
+        "string",
+        "lupus_",
+        "team_a_",
+    ),
     "duckdb_memory_limit": Option("Memory that DuckDB may take in one task before it spills to disk.", "string", "2GB", "8GB"),
     "duckdb_threads": Option("Cores that DuckDB may use in one task.", "integer", "2", "4"),
 }
