@@ -17,18 +17,24 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+import sqlalchemy as sa
 
 from airflow_lupus.cli.definition import get_cli_commands
 from airflow_lupus.config import OPTIONS
-from airflow_lupus.detectors import DETECTORS
+from airflow_lupus.detectors import DETECTORS, Threshold
 from airflow_lupus.detectors.base import LADDER
+from airflow_lupus.detectors.patterns import Rules
+from airflow_lupus.exceptions import StoreError
 from airflow_lupus.metrics import CATALOGUE
 from airflow_lupus.metrics.base import ANY
 from airflow_lupus.model import PeriodStatus, PointStatus, Reason, Severity
+from airflow_lupus.pipeline import judge
 from airflow_lupus.specs import DEFAULTS_BY_TYPE, RESERVED
 from airflow_lupus.stores.schema import Tables
 from airflow_lupus.stores.sql import SqlStore
 from support import stores
+from support.measurements import DAY, DEFINITION, FLIGHTS, SCOPE, day, measured, task
+from support.servers import MariaServer, PostgresServer, Server
 
 REPO = Path(__file__).parent.parent
 PAGES = sorted([*(REPO / "docs").rglob("*.md"), *(REPO / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md"))])
@@ -157,11 +163,12 @@ def test_json_parses(block: Block):
     json.loads(block.text)
 
 
+# Which databases a block's info string names, if it is not for all of them; `roles` are run by the administrator.
 SQL = [
     pytest.param(*block.values, kind, id=f"{block.id}-{kind}")
     for block in only("sql")
-    for kind in ("sqlite", "postgres")
-    if kind == "postgres" or block.values[0].info != "sql postgresql"
+    for kind, name in {"sqlite": "sqlite", "postgres": "postgresql", "mariadb": "mariadb"}.items()
+    if block.values[0].info in {"sql", f"sql {name}"}
 ]
 
 
@@ -170,6 +177,29 @@ def test_sql_runs_on_a_store(block: Block, kind: str, tmp_path: Path):
     for store in stores.open_store(kind, tmp_path):
         with store.engine.connect() as connection:
             connection.exec_driver_sql(block.text)
+
+
+@pytest.mark.parametrize(("server", "info"), [(PostgresServer, "sql postgresql roles"), (MariaServer, "sql mariadb roles")])
+def test_the_rights_that_roles_are_given_are_enough_and_no_more(server: type[Server], info: str):
+    (block,) = (block for block in BLOCKS if block.info == info)
+    with server() as private:
+        private.execute("CREATE DATABASE metrics")
+        statements = block.text.replace("…", "secret").replace("%", "%%").strip().splitlines()
+        private.execute(*statements, database="metrics")
+        at = private.url.set(database="metrics", password="secret")
+        owner, writer, reader = (SqlStore.at(at.set(username=f"lupus_{role}")) for role in ("owner", "writer", "reader"))
+        with pytest.raises((StoreError, sa.exc.ProgrammingError), match=r"denied"):
+            writer.upgrade()
+        assert owner.upgrade()
+        assert writer.save(FLIGHTS, DEFINITION, SCOPE, measured({0: {"JFK": 0.9}}), task()).added == 1
+        assert judge(writer, "flights", Rules({"*": Threshold(upper=0.3)}), task(name="detect"), lambda _: (0, 1)).judged
+        assert len(reader.period_records("flights", DAY, day(0).epoch, day(1).epoch)) == 1
+        with reader.engine.connect() as connection:
+            assert connection.exec_driver_sql("SELECT value FROM lupus_metrics").scalars().all() == [0.9]
+        with pytest.raises((StoreError, sa.exc.ProgrammingError), match=r"denied"):
+            reader.save(FLIGHTS, DEFINITION, SCOPE, measured({1: {"JFK": 0.9}}), task())
+        for store in (owner, writer, reader):
+            store.engine.dispose()
 
 
 @pytest.mark.parametrize("block", only("bash"))

