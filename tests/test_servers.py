@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -33,6 +37,27 @@ def test_a_private_server_goes_down_and_comes_back(kind: type[Server]):
         engine.connect().close()
         engine.dispose()
     assert not server.folder.exists()
+
+
+@pytest.mark.parametrize("kind", ["PostgresServer", "MariaServer"])
+def test_a_killed_process_leaves_neither_server_nor_files(kind: str):
+    code = f"import os; from support.servers import *; print({kind}().folder, flush=True); os.kill(os.getpid(), 9)"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True, check=False)
+    folder = Path(done.stdout.strip())
+    assert folder.name.startswith("lupus-db-")
+    deadline = time.monotonic() + 30
+    while folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not folder.exists()
+    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(folder).encode() in _read(path)]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def test_where_mariadb_is_absent_tests_are_skipped_loudly_and_ci_fails(monkeypatch):

@@ -26,6 +26,14 @@ Mode = Literal["fast", "immediate"]
 """How a server goes down: `fast` cuts its connections and shuts down in order, `immediate` is a crash."""
 WITHIN = 60
 """Seconds that a server has for coming up or going down."""
+WATCH = """
+read _
+for file in "$0/pid" "$0/data/postmaster.pid"; do
+    [ -f "$file" ] && pid=$(head -n 1 "$file") && kill -QUIT "$pid" && while kill -0 "$pid"; do sleep 0.1; done
+done
+rm -rf "$0"
+"""
+"""Waits for the end of the pipe that the tests' process holds, then cleans up after it: a killed process does not do so itself."""
 
 
 class Server(ABC):
@@ -41,6 +49,9 @@ class Server(ABC):
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="lupus-db-"))
+        self._watcher = subprocess.Popen(
+            ["sh", "-c", WATCH, str(self.folder)], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True, cwd="/"
+        )
         atexit.register(self.close)
         self.start()
 
@@ -69,6 +80,8 @@ class Server(ABC):
         """Bring it down for good and remove its files."""
         atexit.unregister(self.close)
         self.stop("immediate")
+        self._watcher.kill()
+        self._watcher.communicate()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
@@ -180,6 +193,7 @@ class MariaServer(Server):
             (self._process.terminate if mode == "fast" else self._process.kill)()
             self._process.wait(WITHIN)
             self._process = None
+            (self.folder / "pid").unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=1)
