@@ -30,6 +30,7 @@ DEFAULT_PREFIX = "lupus_"
 # SQLite counts up only a primary key that is declared INTEGER, and it has no other size.
 _Id = BigInteger().with_variant(Integer, "sqlite")
 NAME_LENGTH = 250
+_IDENTITY = "SHA-256 of the canonical JSON of all that makes it itself"
 _Name = String(NAME_LENGTH)
 _Text = Text().with_variant(LONGTEXT, "mysql", "mariadb")
 _LARGE: dict[str, Any] = {"sqlite_with_rowid": False}
@@ -103,7 +104,7 @@ class Tables:
             f"{prefix}series",
             self.metadata,
             Column("id", _Id, primary_key=True),
-            Column("identity", String(64), nullable=False, unique=True, comment="SHA-256 of the canonical JSON of what makes it itself"),
+            Column("identity", String(64), nullable=False, unique=True, comment=_IDENTITY),
             Column("dataset_id", _Id, ForeignKey(self.datasets.c.id), nullable=False),
             Column("definition_id", _Id, ForeignKey(self.definitions.c.id), nullable=False),
             Column("column_name", _Name, nullable=False),

@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from airflow_lupus.exceptions import StoreConfigError, StoreError
 from airflow_lupus.stores import database
 from airflow_lupus.stores.sql import SqlStore
+from support import stores
 from support.stores import url_of
 
 VERSIONS = Path(database.__file__).parent / "migrations"
@@ -22,7 +23,7 @@ def test_head_is_the_newest_migration():
     assert ScriptDirectory(str(VERSIONS)).get_current_head() == database.HEAD
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("kind", stores.ON_DISK)
 def test_migrated_schema_is_the_declared_one(kind, tmp_path):
     store = SqlStore.at(url_of(kind, tmp_path))
     assert store.upgrade() is True
@@ -37,7 +38,7 @@ def _upgrade(url: str) -> bool:
     return SqlStore.at(url).upgrade()
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("kind", stores.ON_DISK)
 def test_eight_processes_at_once_migrate_once(kind, tmp_path):
     url = url_of(kind, tmp_path).render_as_string(hide_password=False)
     with ProcessPoolExecutor(8, mp_context=get_context("spawn")) as pool:

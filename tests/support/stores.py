@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
+from airflow_lupus.stores.schema import Tables
 from airflow_lupus.stores.sql import SqlStore
 from support import servers
 
@@ -51,8 +52,8 @@ def emptied(url: sa.URL) -> sa.URL:
             if names:
                 pytest.fail(f"LUPUS_TEST_STORE_URL leads to a database that holds {names[:5]}: give an empty one", pytrace=False)
             sa.Table(MARKER, sa.MetaData(), sa.Column("made", sa.Integer)).create(connection)
-        if schema.VIEW in inspector.get_view_names():
-            connection.execute(sa.text(f"DROP VIEW {schema.VIEW}"))
+        if Tables().view in inspector.get_view_names():
+            connection.execute(sa.text(f"DROP VIEW {Tables().view}"))
         found = sa.MetaData()
         found.reflect(connection, only=[name for name in names if name != MARKER])
         found.drop_all(connection)

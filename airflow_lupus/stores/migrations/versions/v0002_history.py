@@ -30,13 +30,11 @@ def upgrade() -> None:
     drop_view()  # it stands in the way of the tables behind it
     add_columns(
         "datasets",
-        sa.Column(
-            "changes_from", sa.BigInteger(), nullable=False, server_default="0", comment="later changes are all in the table of changes"
-        ),
+        sa.Column("changes_from", sa.BigInteger(), nullable=False, server_default="0", comment="later changes are all in lupus_changes"),
         sa.Column("retention", TEXT, comment="JSON object: days to keep, by what is kept"),
         sa.Column("retired_at", sa.BigInteger(), comment="when somebody said that it is no more; NULL: in use"),
     )
-    add_columns("series", sa.Column("retired_at", sa.BigInteger()), comment="when somebody said that it is no more; NULL: in use")
+    add_columns("series", sa.Column("retired_at", sa.BigInteger(), comment="when somebody said that it is no more; NULL: in use"))
     add_columns("slots", sa.Column("judged_at", sa.BigInteger(), nullable=False, server_default="0"))
     origin = "run, history, backfill or import"
     add_columns("measurements", sa.Column("origin", sa.String(10), nullable=False, server_default="run", comment=origin))
@@ -103,7 +101,8 @@ def upgrade() -> None:
             _key("start"),
             _key("slot_id", sa.Integer()),
             sa.Column("parameter_set_id", sa.Integer(), nullable=False),
-            *(sa.Column(name, sa.Double()) for name in ("value", "expected", "lower", "upper", "score")),
+            *(sa.Column(name, sa.Double()) for name in ("value", "expected", "lower", "upper")),
+            sa.Column("score", sa.Double(), comment="signed distance from expected in standard deviations"),
             sa.Column("history_end", sa.BigInteger(), comment="start of the newest point it saw"),
             sa.Column("history", sa.Integer(), nullable=False, comment="points it saw"),
             sa.Column("severity", sa.SmallInteger(), nullable=False, comment="0: not an anomaly"),
