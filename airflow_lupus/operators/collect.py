@@ -9,7 +9,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_lupus.engines import check_engine
 from airflow_lupus.exceptions import DataMissing, SpecError, did_you_mean
-from airflow_lupus.model import Grain, Measurement, PeriodRecord, PeriodStatus
+from airflow_lupus.model import Grain, PeriodStatus
 from airflow_lupus.operators import _run
 from airflow_lupus.operators.links import ChartsLink
 from airflow_lupus.periods import CONF_KEY, PeriodRule
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
 
     from airflow_lupus.periods import Resolved
-    from airflow_lupus.pipeline.measuring import Measured
+    from airflow_lupus.pipeline.collecting import Collected, Job
     from airflow_lupus.sources import Source
     from airflow_lupus.specs import MetricSet
-    from airflow_lupus.stores.base import Saved
 
 ON_MISSING = ("fail", "skip", "ignore")
 
@@ -136,73 +135,80 @@ class MetricCollectOperator(BaseOperator):
     measures_by_default: ClassVar[bool] = False
     """Whether a spec without metrics means a default by column type."""
 
+    def job(self, grain: Grain) -> Job:
+        """What this task measures, whatever the periods: a run's, the history's before a first run, a backfill's.
+
+        :param grain: `spec.grain`, in the zone that the task or its DAG gives it.
+        """
+        from airflow_lupus.hooks.source import open_source
+        from airflow_lupus.pipeline.collecting import Job
+
+        spec = replace(self.spec, grain=grain, dataset=self.dataset)
+        return Job(
+            spec,
+            self.source.definition(),
+            lambda periods: open_source(self.source, periods, spec),
+            _run.make_engine(self.engine),
+            self.dataset_info,
+        )
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Measure, commit, and tell XCom what came of it."""
-        summary, measured = self._measure(context)
-        if measured is not None:
-            self._finish(context, measured)
+        summary, done = self._measure(context)
+        if done is not None:
+            self._finish(context, done)
         return summary
 
-    def _measure(self, context: Context) -> tuple[dict[str, Any], Measured | None]:
+    def _measure(self, context: Context) -> tuple[dict[str, Any], Collected | None]:
         """Measure and commit; None where it failed and `on_error` lets the task succeed."""
         grain = _run.dag_grain(context, self.spec.grain.unit, self.timezone)
-        spec = replace(self.spec, grain=grain, dataset=self.dataset)
         with _run.airflow_errors():
             resolved = _run.resolve_periods(context, PeriodRule(grain, self.period, self.period_offset, self.recollect), "Measuring")
-            measured, saved = _run.guarded(
+            done = _run.guarded(
                 context,
                 self.on_error,
-                lambda: self._collect(context, spec, resolved),
-                lambda error: self._record_failure(context, spec, resolved, error),
-            ) or (None, None)
-        if measured is None or saved is None:
+                lambda: self._collect(context, grain, resolved),
+                lambda error: self._record_failure(context, grain, resolved, error),
+            )
+        if done is None:
             return {"dataset": self.dataset, "status": "failed"}, None
-        self._log(measured, saved)
+        self._log(done)
         self._publish(context, resolved)
         summary = {
             "dataset": self.dataset,
             "start": resolved.start.isoformat(),
             "end": resolved.end.isoformat(),
-            "periods": len(measured.measurement.periods),
-            "missing": len(measured.missing),
-            "series": len(measured.measurement.points),
-            "changed": saved.changed,
+            "periods": len(done.periods),
+            "missing": len(done.missing),
+            "series": done.series,
+            "changed": done.saved.changed,
         }
-        return summary, measured
+        return summary, done
 
-    def _collect(self, context: Context, spec: MeasureSpec, resolved: Resolved) -> tuple[Measured, Saved]:
-        from airflow_lupus.hooks.source import open_source
+    def _collect(self, context: Context, grain: Grain, resolved: Resolved) -> Collected:
         from airflow_lupus.hooks.store import get_store
-        from airflow_lupus.pipeline import measure, save
+        from airflow_lupus.pipeline import collect
 
         if resolved.ranged:
             self.source.check_ranged()
-        store = get_store()
-        opened = open_source(self.source, resolved.periods, spec)
-        measured = measure(spec, opened, _run.make_engine(self.engine), resolved.periods)
-        saved = save(store, spec, self.source.definition(), measured, _run.task_ref(context), **self.dataset_info)
-        return measured, saved
+        return collect(get_store(), self.job(grain), resolved.periods, _run.task_ref(context))
 
-    def _record_failure(self, context: Context, spec: MeasureSpec, resolved: Resolved, error: Exception) -> None:
-        """Let the store say that these periods were not measured, and why, so that the next detect tells of it."""
+    def _record_failure(self, context: Context, grain: Grain, resolved: Resolved, error: Exception) -> None:
         from airflow_lupus.hooks.store import get_store
-        from airflow_lupus.pipeline.measuring import Measured, save
-        from airflow_lupus.stores.base import Scope
+        from airflow_lupus.pipeline.collecting import record_failed
 
-        records = tuple(PeriodRecord(period, PeriodStatus.FAILED, reason=str(error)[:1000]) for period in resolved.periods)
-        failed = Measured(Measurement(records, {}), Scope((), ()))
-        save(get_store(), spec, self.source.definition(), failed, _run.task_ref(context), **self.dataset_info)
+        record_failed(get_store(), self.job(grain), resolved.periods, _run.task_ref(context), str(error)[:1000])
 
-    def _log(self, measured: Measured, saved: Saved) -> None:
-        rows = measured.measurement.rows_read or 0
+    def _log(self, done: Collected) -> None:
+        saved = done.saved
         self.log.info(
             "%s: %s rows, %s series; %s points added, %s changed, %s retracted, %s as before",
-            *(self.dataset, f"{rows:,}", f"{len(measured.measurement.points):,}", f"{saved.added:,}"),
+            *(self.dataset, f"{done.rows:,}", f"{done.series:,}", f"{saved.added:,}"),
             *(f"{saved.updated:,}", f"{saved.retracted:,}", f"{saved.unchanged:,}"),
         )
         if saved.redefined:
             self.log.warning("The definition of %s series changed; their baseline restarts", saved.redefined)
-        for record in measured.measurement.periods:
+        for record in done.periods:
             if record.status is not PeriodStatus.OK:
                 self.log.warning("%s is %s: %s", record.period.start.isoformat(), record.status, record.reason)
 
@@ -212,19 +218,19 @@ class MetricCollectOperator(BaseOperator):
             extra = context["outlet_events"][outlet].extra
             extra[CONF_KEY] = {"start": resolved.start.isoformat(), "end": resolved.end.isoformat()}
 
-    def _finish(self, context: Context, measured: Measured) -> None:
+    def _finish(self, context: Context, done: Collected) -> None:
         """What missing data means to the task, now that the rest is committed."""
         from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-        failed = [record for record in measured.measurement.periods if record.status is PeriodStatus.FAILED]
+        failed = done.of(PeriodStatus.FAILED)
         if failed and self.on_error == "fail":
             msg = f"{self.dataset}: {len(failed)} periods could not be measured: {failed[0].reason}"
             raise AirflowFailException(msg)
-        if not measured.missing or self.on_missing == "ignore":
+        if not done.missing or self.on_missing == "ignore":
             return
-        first, grain = measured.missing[0], _run.dag_grain(context, self.spec.grain.unit, self.timezone)
+        first, grain = done.missing[0], _run.dag_grain(context, self.spec.grain.unit, self.timezone)
         msg = (
-            f"{self.dataset}: no data for {len(measured.missing)} of {len(measured.measurement.periods)} periods, "
+            f"{self.dataset}: no data for {len(done.missing)} of {len(done.periods)} periods, "
             f"first for {grain.local(first.period.start):%Y-%m-%d %H:%M}: {first.reason}"
         )
         if self.on_missing == "skip":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_lupus.exceptions import DataMissing
 from airflow_lupus.metrics.base import ENTITIES, ROWS
@@ -19,16 +19,15 @@ from airflow_lupus.model import (
     SeriesKey,
     dimensions,
 )
-from airflow_lupus.stores.base import DatasetInfo, Scope
+from airflow_lupus.stores.base import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_lupus.engines.base import Engine, Group, Relation
     from airflow_lupus.metrics import Metric, Primitive
-    from airflow_lupus.model import DimensionValue, Period, TaskRef
+    from airflow_lupus.model import DimensionValue, Period
     from airflow_lupus.specs import MeasureSpec
-    from airflow_lupus.stores.base import Saved, Store
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,6 @@ class Measured:
 
     measurement: Measurement
     scope: Scope
-
-    @property
-    def missing(self) -> list[PeriodRecord]:
-        return [record for record in self.measurement.periods if record.status is PeriodStatus.MISSING]
 
 
 def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence[Period]) -> Measured:
@@ -99,12 +94,6 @@ def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence
             points.add_empty(period)
     measurement = Measurement(_in_order(records), points.by_series(), scan.rows_read, opened.bytes_read)
     return Measured(measurement, _scope(spec, pairs))
-
-
-def save(store: Store, spec: MeasureSpec, definition: Mapping[str, Any], measured: Measured, task: TaskRef, **dataset: Any) -> Saved:
-    """Replace in the store what the measurement covers."""
-    info = DatasetInfo(spec.dataset, spec.grain, **dataset)
-    return store.save(info, {**definition, **spec.definition()}, measured.scope, measured.measurement, task)
 
 
 def _in_order(records: Mapping[Period, PeriodRecord]) -> tuple[PeriodRecord, ...]:
