@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import duckdb  # noqa: TID253  this module is imported when the engine is used
 
 from airflow_lupus.engines.base import Batches, FileSet, Group, Scan
-from airflow_lupus.exceptions import DataMissing, LimitExceeded, SourceError, SpecError
+from airflow_lupus.exceptions import DataMissing, LimitExceeded, SourceError, SpecError, TooMuchAtOnce
 from airflow_lupus.metrics.base import BOOLEAN, ENTITIES, LIST, NUMBER, OTHER, ROWS, TEXT, TIME
 from airflow_lupus.model import ANY_COLUMN, naive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from airflow_lupus.engines.base import Relation
     from airflow_lupus.metrics import Primitive
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from airflow_lupus.specs import MeasureSpec
 
 GLOB = re.compile(r"[*?\[]")
+FETCHED = 10_000
+"""Groups that are fetched at once, so that too many are noticed before all of them are here."""
 READERS = {"parquet": "read_parquet", "csv": "read_csv"}
 
 # Per primitive, over {raw} (the column as it is) and {value} (NaN made NULL, numbers as wide as sums need them).
@@ -80,29 +83,33 @@ class DuckDBEngine:
         with self._connection(relation) as connection:
             return {name: column_type(type_) for name, type_ in _read(connection, relation).types.items()}
 
-    def scan(self, relation: Relation, spec: MeasureSpec, needs: Mapping[str, set[Primitive]], periods: Sequence[Period]) -> Scan:
+    def scan(
+        self,
+        relation: Relation,
+        spec: MeasureSpec,
+        needs: Mapping[str, set[Primitive]],
+        periods: Sequence[Period],
+        watch: Callable[[Group], None] | None = None,
+    ) -> Scan:
         with self._connection(relation) as connection:
             try:
-                if isinstance(relation, FileSet):
-                    return self._scan(connection, _read(connection, relation), relation, spec, needs, periods)
-                spool = _spool(connection, relation, spec)
-                return self._scan(connection, spool, relation, spec, needs, periods) if spool.types else Scan([], 0)
+                table = _read(connection, relation) if isinstance(relation, FileSet) else _spool(connection, relation, spec, periods)
+                return self._scan(connection, table, relation, spec, needs, periods, watch) if table.types else Scan([], 0)
             except duckdb.OutOfMemoryException as error:
                 msg = (
                     f"DuckDB needs more than memory_limit={self.memory_limit!r}; raise [lupus] duckdb_memory_limit or measure fewer "
                     "periods at once"
                 )
-                raise LimitExceeded(msg) from error
+                raise TooMuchAtOnce(msg) from error
             except duckdb.Error as error:  # of many kinds: a damaged page is whatever its decompression makes of it
                 broken = self._broken_files(connection, relation, spec) if isinstance(relation, FileSet) else {}
                 if not broken or not isinstance(relation, FileSet):
                     msg = f"DuckDB could not measure dataset {spec.dataset!r}: {error}"
                     raise SourceError(msg) from error
-        whole = [file for file in relation.files if file.path not in broken]
-        if not whole:
+        whole = relation.keep(lambda file: file.path not in broken)
+        if whole is None:
             return Scan([], 0, failed_files=broken)
-        kept = FileSet(whole, relation.format, relation.options, relation.filesystem)
-        scan = self.scan(kept, spec, needs, periods)
+        scan = self.scan(whole, spec, needs, periods, watch)
         scan.failed_files = {**broken, **scan.failed_files}
         return scan
 
@@ -131,6 +138,7 @@ class DuckDBEngine:
         spec: MeasureSpec,
         needs: Mapping[str, set[Primitive]],
         periods: Sequence[Period],
+        watch: Callable[[Group], None] | None,
     ) -> Scan:
         where = ""
         if spec.where and isinstance(relation, FileSet):
@@ -164,8 +172,9 @@ class DuckDBEngine:
             f"WITH source AS (SELECT {', '.join([f'{period} AS __period', *selected])} FROM (SELECT * FROM {source} {where})) "
             f"SELECT __period, {is_total}, {', '.join(groups + aggregates)} FROM source GROUP BY GROUPING SETS ({', '.join(sets)})"
         )
-        rows = connection.execute(sql, parameters).fetchmany((spec.max_groups + 1) * len(periods) + len(periods))
-        return _scanned(rows, spec, wanted, periods)
+        connection.execute(sql, parameters)
+        rows = chain.from_iterable(iter(lambda: connection.fetchmany(FETCHED), []))
+        return _scanned(rows, spec, wanted, periods, watch)
 
     def _broken_files(self, connection: duckdb.DuckDBPyConnection, relation: FileSet, spec: MeasureSpec) -> dict[str, str]:
         """Which files cannot be read to their end, found by reading each alone."""
@@ -173,8 +182,10 @@ class DuckDBEngine:
         columns = ", ".join(f"count({quote(name)})" for name in spec.needed_columns) or "count(*)"
         for file in relation.files:
             try:
-                one = FileSet([file], relation.format, relation.options, relation.filesystem)
+                one = replace(relation, files=[file])
                 connection.execute(f"SELECT {columns} FROM {_call(one)}").fetchall()
+            except duckdb.OutOfMemoryException:  # says nothing of the file
+                continue
             except duckdb.Error as error:
                 broken[file.path] = _first_line(error)
         return broken
@@ -255,10 +266,10 @@ def _read(connection: duckdb.DuckDBPyConnection, files: FileSet) -> _Table:
     return _Table(_call(files, file_column), types, file_column)
 
 
-def _spool(connection: duckdb.DuckDBPyConnection, relation: Batches, spec: MeasureSpec) -> _Table:
+def _spool(connection: duckdb.DuckDBPyConnection, relation: Batches, spec: MeasureSpec, periods: Sequence[Period]) -> _Table:
     """The batches in a temporary table, which DuckDB keeps within its memory limit."""
     types: dict[str, str] = {}
-    for batch in relation.read(spec.needed_columns):
+    for batch in relation.read(spec.needed_columns, periods):
         connection.register("batch", batch)
         if types:
             connection.execute("INSERT INTO spool SELECT * FROM batch")
@@ -348,7 +359,13 @@ def _bounds(spec: MeasureSpec, duckdb_type: str, periods: Sequence[Period]) -> t
     raise SpecError(msg)
 
 
-def _scanned(rows: list[Any], spec: MeasureSpec, wanted: list[tuple[str, Primitive]], periods: Sequence[Period]) -> Scan:
+def _scanned(
+    rows: Iterable[Any],
+    spec: MeasureSpec,
+    wanted: list[tuple[str, Primitive]],
+    periods: Sequence[Period],
+    watch: Callable[[Group], None] | None,
+) -> Scan:
     groups: list[Group] = []
     leaves: dict[int, int] = {}
     width = 2 + len(spec.group_columns)
@@ -375,6 +392,8 @@ def _scanned(rows: list[Any], spec: MeasureSpec, wanted: list[tuple[str, Primiti
         if is_total or not spec.totals:
             read += count
         groups.append(Group(periods[index], dims, count, state))
+        if watch is not None:
+            watch(groups[-1])
     return Scan(groups, read)
 
 

@@ -40,7 +40,7 @@ class _Relation:
 
 
 def open_sql(source: Table | Query, periods: Sequence[Period], spec: MeasureSpec) -> Opened:
-    """Connect, look at the columns, and prepare the one SELECT that fetches what the periods need."""
+    """Connect, look at the columns, and prepare the SELECT that fetches what periods need."""
     what = f"{type(source).__name__}({(source.name if isinstance(source, Table) else source.sql)!r})"
     hook = sql_hook(source.conn_id, what)
     engine = hook.get_sqlalchemy_engine()
@@ -53,9 +53,9 @@ def open_sql(source: Table | Query, periods: Sequence[Period], spec: MeasureSpec
         return Opened(None, dict.fromkeys(periods, relation))
     types = {name: _kind(type_) for name, type_ in relation.columns.items()}
 
-    def read(names: Sequence[str]) -> Iterator[pa.Table]:
+    def read(names: Sequence[str], asked: Sequence[Period]) -> Iterator[pa.Table]:
         try:
-            yield from _read(engine, relation, names, periods, spec)
+            yield from _read(engine, relation, names, asked, spec)
         except (sa.exc.ProgrammingError, sa.exc.OperationalError) as error:
             if spec.where and isinstance(error, sa.exc.ProgrammingError):
                 msg = f"where={spec.where!r} is not a condition that the database of {source.conn_id!r} understands: {_first_line(error)}"

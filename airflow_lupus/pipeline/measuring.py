@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from airflow_lupus.exceptions import DataMissing
+from airflow_lupus.engines.base import FileSet
+from airflow_lupus.exceptions import DataMissing, TooMuchAtOnce
 from airflow_lupus.metrics.base import ENTITIES, ROWS
 from airflow_lupus.model import (
     ANY_COLUMN,
@@ -22,7 +23,7 @@ from airflow_lupus.model import (
 from airflow_lupus.stores.base import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow_lupus.engines.base import Engine, Group, Relation
     from airflow_lupus.metrics import Metric, Primitive
@@ -39,9 +40,14 @@ class Opened:
     absent: Mapping[Period, str] = field(default_factory=dict)
     failed: Mapping[Period, str] = field(default_factory=dict)
     """Periods whose data is there and whole, but not what the spec needs."""
-    files: Mapping[str, Sequence[Period]] = field(default_factory=dict)
-    """Path → the periods it names, to tell which of them a broken file leaves without data."""
-    bytes_read: int | None = None
+
+    def of(self, periods: Sequence[Period]) -> Opened:
+        """What of it belongs to some of the periods."""
+        wanted = set(periods)
+        relation = self.relation
+        if isinstance(relation, FileSet):
+            relation = relation.keep(lambda file: file.period is None or file.period in wanted)
+        return replace(self, relation=relation, absent=_only(wanted, self.absent), failed=_only(wanted, self.failed))
 
 
 @dataclass
@@ -51,12 +57,26 @@ class Measured:
     measurement: Measurement
     scope: Scope
 
+    @property
+    def points(self) -> int:
+        """How many."""
+        return sum(map(len, self.measurement.points.values()))
 
-def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence[Period]) -> Measured:
+    def since(self, first: Period) -> Measured:
+        """What of it is not before a period."""
+        points = {info: [p for p in found if p.start >= first.epoch] for info, found in self.measurement.points.items()}
+        records = tuple(record for record in self.measurement.periods if record.period >= first)
+        kept = replace(self.measurement, periods=records, points={info: found for info, found in points.items() if found})
+        return replace(self, measurement=kept)
+
+
+def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence[Period], *, most_points: int | None = None) -> Measured:
     """Measure periods of a source.
 
     Periods that the source has nothing for are recorded as missing, those without rows as empty; the others are measured in one scan.
 
+    :param most_points: more than this are too many to hold at once.
+    :raises TooMuchAtOnce: there are more, or the engine's own memory does not suffice.
     :raises SpecError: a column is not there, or of a type that its metric cannot have; nothing was read then.
     """
     records = {period: PeriodRecord(period, PeriodStatus.MISSING, reason=reason) for period, reason in opened.absent.items()}
@@ -74,9 +94,9 @@ def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence
     needs: dict[str, set[Primitive]] = {ANY_COLUMN: {ROWS}}
     for column, metric in pairs:
         needs.setdefault(column, set()).update((*metric.needs, metric.behind))
-    scan = engine.scan(opened.relation, spec, needs, readable)
+    scan = engine.scan(opened.relation, spec, needs, readable, None if most_points is None else _counter(pairs, most_points))
     for path, reason in scan.failed_files.items():
-        for period in opened.files.get(path) or readable:  # a file that names no period may have had rows of any
+        for period in _named(opened.relation, path) or readable:  # a file that names no period may have had rows of any
             records[period] = PeriodRecord(period, PeriodStatus.MISSING, reason=f"{path} cannot be read to its end: {reason}")
     points = _Points(spec, pairs)
     rows = dict.fromkeys((period for period in readable if period not in records), 0)
@@ -92,8 +112,35 @@ def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence
         else:
             records[period] = PeriodRecord(period, PeriodStatus.EMPTY, 0, "the source has no rows for this period")
             points.add_empty(period)
-    measurement = Measurement(_in_order(records), points.by_series(), scan.rows_read, opened.bytes_read)
+    bytes_read = opened.relation.size if isinstance(opened.relation, FileSet) else None
+    measurement = Measurement(_in_order(records), points.by_series(), scan.rows_read, bytes_read)
     return Measured(measurement, _scope(spec, pairs))
+
+
+def _counter(pairs: Sequence[tuple[str, Metric]], most: int) -> Callable[[Group], None]:
+    """What stops a scan that comes to too many points."""
+    entities = [column for column, metric in pairs if metric.per_entity]
+    plain = len(pairs) - len(entities)
+    count = 0
+
+    def watch(group: Group) -> None:
+        nonlocal count
+        count += plain + sum(len(group.state[column][ENTITIES]) for column in entities)
+        if count > most:
+            msg = f"more than {most:,} points in one chunk of periods"
+            raise TooMuchAtOnce(msg)
+
+    return watch
+
+
+def _named(relation: Relation, path: str) -> list[Period]:
+    """The periods that a file's path names."""
+    files = relation.files if isinstance(relation, FileSet) else []
+    return [file.period for file in files if file.path == path and file.period is not None]
+
+
+def _only(wanted: set[Period], reasons: Mapping[Period, str]) -> dict[Period, str]:
+    return {period: reason for period, reason in reasons.items() if period in wanted}
 
 
 def _in_order(records: Mapping[Period, PeriodRecord]) -> tuple[PeriodRecord, ...]:

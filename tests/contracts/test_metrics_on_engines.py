@@ -107,7 +107,7 @@ class Written:
         table = pa.table({name: [row[name] for row in self.rows] for name in SCHEMA.names}, schema=SCHEMA)
         if self.kind == "batches":
             half = len(self.rows) // 2
-            return Batches(dict(TYPES), lambda names: iter([table.select(names)[:half], table.select(names)[half:]]))
+            return Batches(dict(TYPES), lambda names, _: iter([table.select(names)[:half], table.select(names)[half:]]))
         path = self.folder / f"rows.{self.kind}"
         if self.kind == "parquet":
             parquet.write_table(table, path, row_group_size=7)

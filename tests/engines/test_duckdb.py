@@ -234,7 +234,7 @@ def test_any_name_can_group_be_measured_and_hold_the_time(tmp_path: Path, name: 
         if kind == "files":
             parquet.write_table(table, tmp_path / "f.parquet")
             return FileSet([SourceFile(str(tmp_path / "f.parquet"), day(SPRING))], "parquet")
-        return Batches(dict(zip(table.column_names, types, strict=True)), lambda names: iter([table.select(names)]))
+        return Batches(dict(zip(table.column_names, types, strict=True)), lambda names, _: iter([table.select(names)]))
 
     expected = [({"k": "u"}, 2), ({"k": None}, 1)]
     found = scan(
@@ -323,7 +323,7 @@ def test_too_little_memory_is_an_error_that_says_what_to_raise(tmp_path: Path, k
     table = pa.table({"x": pa.array([float(i) for i in range(n)])})
     parquet.write_table(table, tmp_path / "f.parquet")
     files = FileSet([SourceFile(str(tmp_path / "f.parquet"))], "parquet")
-    relation = files if kind == "files" else Batches({"x": "number"}, lambda names: iter([table.select(names)]))
+    relation = files if kind == "files" else Batches({"x": "number"}, lambda names, _: iter([table.select(names)]))
     with pytest.raises(LimitExceeded, match="memory_limit='2MB'"):
         scan(relation, spec({"x": ["p50", "unique"]}), [day(SPRING)], memory_limit="2MB", threads=1)
 
@@ -447,7 +447,7 @@ def test_an_unknown_engine_names_the_closest() -> None:
 
 
 def test_a_source_that_fails_while_it_is_read_says_so(tmp_path: Path) -> None:
-    def read(names: Any) -> Any:
+    def read(*_: Any) -> Any:
         msg = "connection lost"
         yield pa.table({"x": [1.0]})
         raise SourceError(msg)
@@ -458,5 +458,5 @@ def test_a_source_that_fails_while_it_is_read_says_so(tmp_path: Path) -> None:
 
 def test_batches_may_be_none_at_all_or_empty() -> None:
     for batches in ([], [pa.table({"x": pa.array([], pa.float64())})]):
-        found = scan(Batches({"x": "number"}, lambda names, b=batches: iter(b)), spec({"x": ["avg"]}), [day(SPRING)])
+        found = scan(Batches({"x": "number"}, lambda *_, b=batches: iter(b)), spec({"x": ["avg"]}), [day(SPRING)])
         assert sum(group.rows for group in found.groups) == 0

@@ -30,6 +30,7 @@ def collector(folder, **changes):
         "group_columns": ["origin"],
         "column_metrics": {"dep_time": ["null_ratio"], "dep_delay": ["avg"]},
         "metrics": [TableMetrics(["row_count"])],
+        "history": None,
     } | changes
     return MetricCollectOperator(**what)
 
@@ -320,6 +321,9 @@ def test_wrong_names_fail_without_retry_before_any_read(store, folder, changes, 
         ({"timezone": "America/New_Yrok"}, "did you mean 'America/New_York'"),
         ({"on_missing": "fial"}, "did you mean 'fail'"),
         ({"on_error": "wran"}, "did you mean 'warn'"),
+        ({"history": "all"}, 'history must be "auto", a number of periods or None'),
+        ({"history": 90, "source": Files("/lake/flights.parquet"), "time_column": None}, "history=90 needs a time_column"),
+        ({"history": 90, "source": Files("/lake/{{ ds }}.parquet")}, "Jinja renders once per task"),
         ({"group_columns": "origin"}, "must be a list of columns"),
         ({"group_columns": ["value"]}, "'value' is a name of our own tables"),
         ({"source": "flights.parquet"}, "source must be Files"),

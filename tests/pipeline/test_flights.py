@@ -58,10 +58,10 @@ def source(folder: Path | None = None) -> Files:
     return Files(f"{folder or flights.folder()}/{{period:%Y-%m-%d}}.parquet")
 
 
-def collect(store: SqlStore, periods: list[Period], run: str = "range", *, spec: MeasureSpec = SPEC, files: Files | None = None):
+def collect(store: SqlStore, periods: list[Period], run: str = "range", *, spec: MeasureSpec = SPEC, files: Files | None = None, **options):
     files = files or source()
     job = Job(spec, files.definition(), lambda asked: open_source(files, asked, spec), engine_named("duckdb"))
-    return pipeline.collect(store, job, periods, TaskRef("nyc", "collect", run))
+    return pipeline.collect(store, job, periods, TaskRef("nyc", "collect", run), **options)
 
 
 def detect(store: SqlStore, periods: list[Period], task: TaskRef = DETECT):
@@ -158,8 +158,12 @@ def test_a_second_run_changes_no_row(store):
 
 def test_365_single_days_in_random_order_equal_the_range(tmp_path):
     """Collected in any order, some judged on the way, one detect in the end: the same points and verdicts."""
-    ranged, daily = (SqlStore.at(f"sqlite:///{tmp_path / name}.db") for name in ("range", "daily"))
+    ranged, daily, chunked = (SqlStore.at(f"sqlite:///{tmp_path / name}.db") for name in ("range", "daily", "chunks"))
     collect(ranged, year())
+    told = []
+    collect(chunked, year(), progress=lambda done: told.append(len(done.periods)), budget=2_000)
+    assert len(told) > 5
+    assert meaning(chunked)["points"] == meaning(ranged)["points"]
     detect(ranged, year())
     days = year()
     random.Random(8).shuffle(days)
