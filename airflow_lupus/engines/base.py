@@ -68,6 +68,8 @@ class Group:
     rows: int
     state: Mapping[str, Mapping[Primitive, Any]]
     """Column → primitive → value; the table's own primitives are under `*`."""
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Column → why nothing can be said of it in this group: a value that is not of the column's type."""
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -55,6 +55,8 @@ class _Table:
     types: Mapping[str, str]
     file_column: str = ""
     """The column that says which file a row is from."""
+    unfit: Mapping[str, str] = field(default_factory=dict)
+    """Column → the column that has its text where that is not of its type; for files whose columns do not hold what they should."""
 
     def free(self, name: str) -> str:
         """A name like this that no column has; DuckDB's names have no case."""
@@ -91,27 +93,42 @@ class DuckDBEngine:
         periods: Sequence[Period],
         watch: Callable[[Group], None] | None = None,
     ) -> Scan:
-        with self._connection(relation) as connection:
+        with self._connection(relation) as connection, self._errors(spec):
+            if isinstance(relation, Batches):
+                spool = _spool(connection, relation, spec, periods)
+                return self._scan(connection, spool, relation, spec, needs, periods, watch) if spool.types else Scan([], 0)
+            table = _read(connection, relation)
             try:
-                table = _read(connection, relation) if isinstance(relation, FileSet) else _spool(connection, relation, spec, periods)
-                return self._scan(connection, table, relation, spec, needs, periods, watch) if table.types else Scan([], 0)
-            except duckdb.OutOfMemoryException as error:
-                msg = (
-                    f"DuckDB needs more than memory_limit={self.memory_limit!r}; raise [lupus] duckdb_memory_limit or measure fewer "
-                    "periods at once"
-                )
-                raise TooMuchAtOnce(msg) from error
-            except duckdb.Error as error:  # of many kinds: a damaged page is whatever its decompression makes of it
-                broken = self._broken_files(connection, relation, spec) if isinstance(relation, FileSet) else {}
-                if not broken or not isinstance(relation, FileSet):
-                    msg = f"DuckDB could not measure dataset {spec.dataset!r}: {error}"
-                    raise SourceError(msg) from error
+                return self._scan(connection, table, relation, spec, needs, periods, watch)
+            except duckdb.OutOfMemoryException:
+                raise
+            except duckdb.Error:  # of many kinds: a damaged page is whatever its decompression makes of it
+                lenient, texts = _lenient(relation, table, spec, needs)
+                broken = self._broken_files(connection, texts, spec)
+                if not broken:
+                    if not lenient.unfit:
+                        raise
+                    return self._scan(connection, lenient, relation, spec, needs, periods, watch)
         whole = relation.keep(lambda file: file.path not in broken)
         if whole is None:
             return Scan([], 0, failed_files=broken)
         scan = self.scan(whole, spec, needs, periods, watch)
         scan.failed_files = {**broken, **scan.failed_files}
         return scan
+
+    @contextmanager
+    def _errors(self, spec: MeasureSpec) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.OutOfMemoryException as error:
+            msg = (
+                f"DuckDB needs more than memory_limit={self.memory_limit!r}; raise [lupus] duckdb_memory_limit or measure fewer "
+                "periods at once"
+            )
+            raise TooMuchAtOnce(msg) from error
+        except duckdb.Error as error:
+            msg = f"DuckDB could not measure dataset {spec.dataset!r}: {error}"
+            raise SourceError(msg) from error
 
     @contextmanager
     def _connection(self, relation: Relation) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -154,6 +171,8 @@ class DuckDBEngine:
                 f"{_value(name, table.types[name])} AS v{i}",
                 f"{_distinct(name, table.types[name])} AS d{i}",
             ]
+        unfit = [name for name in columns if name in table.unfit]
+        selected += [f"{quote(table.unfit[name])} AS u{i}" for i, name in enumerate(unfit)]
         wanted: list[tuple[str, Primitive]] = [(ANY_COLUMN, ROWS)]
         wanted += [(column, primitive) for column in columns for primitive in sorted(needs[column], key=repr) if primitive != ROWS]
         aggregates = [
@@ -165,6 +184,7 @@ class DuckDBEngine:
             )
             for column, primitive in wanted
         ]
+        aggregates += [f"min(u{i})" for i in range(len(unfit))]
         groups = [f"g{i}" for i in range(len(spec.group_columns))]
         sets = ([f"(__period, {', '.join(groups)})"] if groups else []) + (["(__period)"] if spec.totals or not groups else [])
         is_total = f"GROUPING({groups[0]})" if groups and spec.totals else "0" if groups else "1"
@@ -174,7 +194,7 @@ class DuckDBEngine:
         )
         connection.execute(sql, parameters)
         rows = chain.from_iterable(iter(lambda: connection.fetchmany(FETCHED), []))
-        return _scanned(rows, spec, wanted, periods, watch)
+        return _scanned(rows, spec, wanted, {name: table.types[name] for name in unfit}, periods, watch)
 
     def _broken_files(self, connection: duckdb.DuckDBPyConnection, relation: FileSet, spec: MeasureSpec) -> dict[str, str]:
         """Which files cannot be read to their end, found by reading each alone."""
@@ -264,6 +284,30 @@ def _read(connection: duckdb.DuckDBPyConnection, files: FileSet) -> _Table:
     types = {row[0]: row[1] for row in described}
     file_column = _Table("", types).free("__file")
     return _Table(_call(files, file_column), types, file_column)
+
+
+def _lenient(files: FileSet, table: _Table, spec: MeasureSpec, needs: Mapping[str, Any]) -> tuple[_Table, FileSet]:
+    """CSV files with the text of their numeric columns, to tell a value of another type from a damaged file: the table and the files.
+
+    A column that says to which period or group a row belongs is not among them: without it nothing can be said of the row.
+    """
+    placing = {spec.time_column, *spec.group_columns}
+    doubted = [
+        name for name in needs if name in table.types and name not in placing and column_type(table.types[name]) in {NUMBER, BOOLEAN}
+    ]
+    if files.format != "csv" or not doubted:
+        return table, files
+    given = files.options.get("types", {})
+    given = dict(given) if isinstance(given, dict) else dict(zip(table.types, given, strict=False))
+    lowered = {name.lower() for name in doubted}
+    types = {name: type_ for name, type_ in given.items() if name.lower() not in lowered} | dict.fromkeys(doubted, "VARCHAR")
+    texts = replace(files, options={**files.options, "types": types})
+    casts = {name: f"TRY_CAST(texts.{quote(name)} AS {table.types[name]})" for name in doubted}
+    unfit = {name: table.free(f"__unfit{i}") for i, name in enumerate(doubted)}
+    replaced = ", ".join(f"{cast} AS {quote(name)}" for name, cast in casts.items())
+    added = ", ".join(f"CASE WHEN {casts[name]} IS NULL THEN texts.{quote(name)} END AS {quote(unfit[name])}" for name in doubted)
+    sql = f"(SELECT * REPLACE ({replaced}), {added} FROM {_call(texts, table.file_column)} texts)"
+    return replace(table, sql=sql, unfit=unfit), texts
 
 
 def _spool(connection: duckdb.DuckDBPyConnection, relation: Batches, spec: MeasureSpec, periods: Sequence[Period]) -> _Table:
@@ -363,6 +407,7 @@ def _scanned(
     rows: Iterable[Any],
     spec: MeasureSpec,
     wanted: list[tuple[str, Primitive]],
+    unfit: Mapping[str, str],
     periods: Sequence[Period],
     watch: Callable[[Group], None] | None,
 ) -> Scan:
@@ -373,7 +418,8 @@ def _scanned(
     for row in rows:
         index, is_total = row[0], bool(row[1])
         state: dict[str, dict[Primitive, Any]] = {}
-        for (column, primitive), value in zip(wanted, row[width:], strict=True):
+        texts = width + len(wanted)
+        for (column, primitive), value in zip(wanted, row[width:texts], strict=True):
             if primitive == ENTITIES:
                 value = _entities(value, column, spec)  # noqa: PLW2901  the one primitive that is not a number
             state.setdefault(column, {})[primitive] = value
@@ -391,7 +437,12 @@ def _scanned(
                 raise LimitExceeded(msg)
         if is_total or not spec.totals:
             read += count
-        groups.append(Group(periods[index], dims, count, state))
+        failed = {
+            column: f"column {column!r} holds {text[:100]!r}, which is no {type_}"
+            for (column, type_), text in zip(unfit.items(), row[texts:], strict=True)
+            if text is not None
+        }
+        groups.append(Group(periods[index], dims, count, state, failed))
         if watch is not None:
             watch(groups[-1])
     return Scan(groups, read)

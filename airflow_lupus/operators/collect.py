@@ -281,6 +281,8 @@ class MetricCollectOperator(BaseOperator):
         )
         if saved.redefined:
             self.log.warning("The definition of %s series changed; their baseline restarts", saved.redefined)
+        for metric, reason in done.failed.items():
+            self.log.warning("%s could not be computed for some groups: %s", metric, reason)
         for record in done.periods:
             if record.status is not PeriodStatus.OK:
                 self.log.warning("%s is %s: %s", record.period.start.isoformat(), record.status, record.reason)

@@ -65,6 +65,8 @@ class Collected:
     saved: Saved = field(default_factory=Saved)
     rows: int = 0
     points: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    """Column and metric → why it could not be computed for some group: see `Measured.failed`."""
     _series: set[int] = field(default_factory=set, repr=False)
 
     @property
@@ -86,6 +88,7 @@ class Collected:
         self.saved = Saved(*(getattr(self.saved, each.name) + getattr(saved, each.name) for each in fields(Saved)))
         self.rows += measured.measurement.rows_read or 0
         self.points += measured.points
+        self.failed = {**measured.failed, **self.failed}
         self._series.update(hash(info.key) for info in measured.measurement.points)
 
 

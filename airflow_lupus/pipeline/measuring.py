@@ -16,6 +16,7 @@ from airflow_lupus.model import (
     PeriodRecord,
     PeriodStatus,
     Point,
+    PointStatus,
     SeriesInfo,
     SeriesKey,
     dimensions,
@@ -56,6 +57,8 @@ class Measured:
 
     measurement: Measurement
     scope: Scope
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Column and metric, as in `dep_delay.avg` → why it could not be computed for some group."""
 
     @property
     def points(self) -> int:
@@ -114,7 +117,7 @@ def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence
             points.add_empty(period)
     bytes_read = opened.relation.size if isinstance(opened.relation, FileSet) else None
     measurement = Measurement(_in_order(records), points.by_series(), scan.rows_read, bytes_read)
-    return Measured(measurement, _scope(spec, pairs))
+    return Measured(measurement, _scope(spec, pairs), points.failed)
 
 
 def _counter(pairs: Sequence[tuple[str, Metric]], most: int) -> Callable[[Group], None]:
@@ -160,6 +163,7 @@ class _Points:
     def __init__(self, spec: MeasureSpec, pairs: Sequence[tuple[str, Metric]]) -> None:
         self.spec = spec
         self.pairs = pairs
+        self.failed: dict[str, str] = {}
         self._gathered: dict[tuple[int, str, tuple[tuple[str, DimensionValue], ...]], tuple[SeriesInfo, list[Point]]] = {}
 
     def by_series(self) -> dict[SeriesInfo, list[Point]]:
@@ -171,6 +175,12 @@ class _Points:
         base = dimensions(group.dimensions or {})
         start = group.period.epoch
         for i, (column, metric) in enumerate(self.pairs):
+            reason = group.failed.get(column)
+            if reason is not None:
+                self.failed.setdefault(f"{column}.{metric.name}", reason)
+                if not metric.per_entity:  # else nobody knows of which
+                    self._add(i, level, base, Point(start, None, group.rows, PointStatus.FAILED, reason))
+                continue
             state = group.state.get(column, {ROWS: group.rows})
             if metric.per_entity:
                 for entity, count in state[ENTITIES].items():
