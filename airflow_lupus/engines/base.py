@@ -54,6 +54,8 @@ class Batches:
     """Every column of the source with its type, as metrics tell them apart."""
     read: Callable[[Sequence[str], Sequence[Period]], Iterator[pa.Table]]
     """The rows of these periods, with these columns."""
+    query: Callable[[Sequence[str], Sequence[Period]], str] | None = None
+    """The query that fetches them, to look at, where there is one."""
 
 
 Relation = FileSet | Batches
@@ -104,4 +106,8 @@ class Engine(Protocol):
         :param watch: told of each group before the next is held; it may raise to stop.
         :raises TooMuchAtOnce: the engine's memory does not suffice for so many periods.
         """
+        ...
+
+    def explain(self, relation: Relation, spec: MeasureSpec, needs: Mapping[str, set[Primitive]], periods: Sequence[Period]) -> str:
+        """The query that a scan would run, or of batches the one that fetches them, to look at; no rows are read."""
         ...

@@ -66,6 +66,18 @@ class _Table:
         return name
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """The one query of a scan."""
+
+    sql: str
+    parameters: list[Any]
+    wanted: list[tuple[str, Primitive]]
+    """Column and primitive of each aggregate that it selects, in order."""
+    unfit: Mapping[str, str]
+    """Columns whose values do not all have a file's type, and that type."""
+
+
 class DuckDBEngine:
     """DuckDB within limits: its own default is the whole machine, which a task shares with others.
 
@@ -116,6 +128,12 @@ class DuckDBEngine:
         scan.failed_files = {**broken, **scan.failed_files}
         return scan
 
+    def explain(self, relation: Relation, spec: MeasureSpec, needs: Mapping[str, set[Primitive]], periods: Sequence[Period]) -> str:
+        if isinstance(relation, Batches):
+            return relation.query(spec.needed_columns, periods) if relation.query is not None else "(the source gives its rows itself)"
+        with self._connection(relation) as connection:
+            return self._compile(connection, _read(connection, relation), relation, spec, needs, periods).sql
+
     @contextmanager
     def _errors(self, spec: MeasureSpec) -> Iterator[None]:
         try:
@@ -157,6 +175,20 @@ class DuckDBEngine:
         periods: Sequence[Period],
         watch: Callable[[Group], None] | None,
     ) -> Scan:
+        plan = self._compile(connection, table, relation, spec, needs, periods)
+        connection.execute(plan.sql, plan.parameters)
+        rows = chain.from_iterable(iter(lambda: connection.fetchmany(FETCHED), []))
+        return _scanned(rows, spec, plan.wanted, plan.unfit, periods, watch)
+
+    def _compile(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: _Table,
+        relation: Relation,
+        spec: MeasureSpec,
+        needs: Mapping[str, set[Primitive]],
+        periods: Sequence[Period],
+    ) -> _Plan:
         where = ""
         if spec.where and isinstance(relation, FileSet):
             _check_where(connection, table, spec)
@@ -189,12 +221,10 @@ class DuckDBEngine:
         sets = ([f"(__period, {', '.join(groups)})"] if groups else []) + (["(__period)"] if spec.totals or not groups else [])
         is_total = f"GROUPING({groups[0]})" if groups and spec.totals else "0" if groups else "1"
         sql = (
-            f"WITH source AS (SELECT {', '.join([f'{period} AS __period', *selected])} FROM (SELECT * FROM {source} {where})) "
-            f"SELECT __period, {is_total}, {', '.join(groups + aggregates)} FROM source GROUP BY GROUPING SETS ({', '.join(sets)})"
+            f"WITH source AS (\n  SELECT {', '.join([f'{period} AS __period', *selected])}\n  FROM (SELECT * FROM {source} {where})\n)\n"
+            f"SELECT __period, {is_total}, {', '.join(groups + aggregates)}\nFROM source\nGROUP BY GROUPING SETS ({', '.join(sets)})"
         )
-        connection.execute(sql, parameters)
-        rows = chain.from_iterable(iter(lambda: connection.fetchmany(FETCHED), []))
-        return _scanned(rows, spec, wanted, {name: table.types[name] for name in unfit}, periods, watch)
+        return _Plan(sql, parameters, wanted, {name: table.types[name] for name in unfit})
 
     def _broken_files(self, connection: duckdb.DuckDBPyConnection, relation: FileSet, spec: MeasureSpec) -> dict[str, str]:
         """Which files cannot be read to their end, found by reading each alone."""

@@ -94,10 +94,7 @@ def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence
         return Measured(Measurement(_in_order(records), {}), Scope((), ()))
     spec = spec.with_defaults(types)
     pairs = spec.pairs(types)
-    needs: dict[str, set[Primitive]] = {ANY_COLUMN: {ROWS}}
-    for column, metric in pairs:
-        needs.setdefault(column, set()).update((*metric.needs, metric.behind))
-    scan = engine.scan(opened.relation, spec, needs, readable, None if most_points is None else _counter(pairs, most_points))
+    scan = engine.scan(opened.relation, spec, needed(pairs), readable, None if most_points is None else _counter(pairs, most_points))
     for path, reason in scan.failed_files.items():
         for period in _named(opened.relation, path) or readable:  # a file that names no period may have had rows of any
             records[period] = PeriodRecord(period, PeriodStatus.MISSING, reason=f"{path} cannot be read to its end: {reason}")
@@ -144,6 +141,14 @@ def _named(relation: Relation, path: str) -> list[Period]:
 
 def _only(wanted: set[Period], reasons: Mapping[Period, str]) -> dict[Period, str]:
     return {period: reason for period, reason in reasons.items() if period in wanted}
+
+
+def needed(pairs: Sequence[tuple[str, Metric]]) -> dict[str, set[Primitive]]:
+    """The primitives of each column that these metrics are made of."""
+    needs: dict[str, set[Primitive]] = {ANY_COLUMN: {ROWS}}
+    for column, metric in pairs:
+        needs.setdefault(column, set()).update((*metric.needs, metric.behind))
+    return needs
 
 
 def _in_order(records: Mapping[Period, PeriodRecord]) -> tuple[PeriodRecord, ...]:
