@@ -138,7 +138,7 @@ def _judge(store: Store, judging: Judging, asked: Range, *, anyway: bool) -> Non
     report = judge(store, judging.dataset, judging.rules, ref, target_of)
     say(
         f"  {count(report.judged, 'verdict')}, {report.written:,} of them new or changed"
-        + (f", {report.insufficient:,} for want of history" if report.insufficient else "")
+        + (f", {report.insufficient:,} with too little history" if report.insufficient else "")
         + f"; {count(len(report.anomalies), 'anomalous point')}; nobody is told"
     )
 
