@@ -34,6 +34,13 @@ OPTIONS = {
         "lupus_",
         "team_a_",
     ),
+    "history_rows": Option(
+        'Rows that a dataset\'s first run reads for the periods before its own (history="auto"). It goes backward, and begins no further '
+        "chunk of periods once it has read so many.",
+        "integer",
+        "50000000",
+        "1000000",
+    ),
     "duckdb_memory_limit": Option("Memory that DuckDB may take in one task before it spills to disk.", "string", "2GB", "8GB"),
     "duckdb_threads": Option("Cores that DuckDB may use in one task.", "integer", "2", "4"),
 }

@@ -51,6 +51,10 @@ class LimitExceeded(LupusError):
     retry = False
 
 
+class TooMuchAtOnce(LimitExceeded):
+    """These periods need more memory together than there is; fewer of them at once may fit."""
+
+
 class DeliveryError(LupusError):
     """A message could not be delivered; the next detect tries again."""
 

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -240,12 +241,48 @@ def test_commands_and_extras_exist(page: Path):
     text = page.read_text()
     targets = set(re.findall(r"^([a-z][\w-]*):", (REPO / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`make ([\w-]+)", text)) <= targets
-    (group,) = get_cli_commands()
-    known = {f"{command.name} {sub.name}" for command in group.subcommands for sub in command.subcommands}
-    assert set(re.findall(r"airflow lupus (\w+ \w+)", text)) <= known
+    for first, second in re.findall(r"airflow lupus ([a-z-]+)(?: ([a-z-]+))?", text):
+        assert {first, f"{first} {second}"} & commands().keys(), f"airflow lupus {first} {second}"
     extras = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for named in re.findall(r"airflow-lupus\[([\w,-]+)\]", text):
         assert set(named.split(",")) <= extras.keys()
+
+
+def commands() -> dict[str, Any]:
+    """Every command below `airflow lupus`, by its words."""
+    (group,) = get_cli_commands()
+    found = {}
+    for command in group.subcommands:
+        for sub in getattr(command, "subcommands", ()):
+            found[f"{command.name} {sub.name}"] = sub
+        if not hasattr(command, "subcommands"):
+            found[command.name] = command
+    return found
+
+
+def test_every_command_is_documented_as_it_is():
+    titles = re.findall(r"^## `airflow lupus (.+)`$", (REPO / "docs" / "cli.md").read_text(), re.MULTILINE)
+    assert titles == list(commands())
+    for name, command in commands().items():
+        text = section("cli.md", f"`airflow lupus {name}`")
+        flags = [argument.flags for argument in command.args if "--verbose" not in argument.flags and argument.flags[0].startswith("-")]
+        documented = [re.findall(r"`(-[\w-]+)`", line.split("|")[1]) for line in text.splitlines() if line.startswith("| `-")]
+        assert sorted(map(sorted, documented)) == sorted(map(sorted, flags)), name
+        for argument in command.args:
+            for choice in argument.kwargs.get("choices") or ():
+                assert f"`{choice}`" in text, f"{name} {argument.flags[0]} {choice}"
+
+
+@pytest.mark.parametrize("block", only("console", "bash"))
+def test_commands_are_parsed_as_they_are_written(block: Block):
+    from airflow.cli.cli_parser import get_parser
+
+    for line in block.text.splitlines():
+        words = shlex.split(line) if "airflow lupus " in line else []
+        if words[:1] == ["$"]:
+            words = words[1:]
+        if words[:2] == ["airflow", "lupus"]:
+            get_parser().parse_args(words[1:])
 
 
 def test_every_decision_is_listed():

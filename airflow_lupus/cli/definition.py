@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
-from airflow.cli.cli_config import ActionCommand, CLICommand, GroupCommand, lazy_load_command
+from typing import Any
+
+from airflow.cli.cli_config import ARG_DAG_ID, ARG_VERBOSE, ActionCommand, Arg, CLICommand, GroupCommand, lazy_load_command
+
+
+def argument(*flags: str, **options: Any) -> Arg:
+    """An argument as argparse wants it."""
+    return Arg(flags, **options)  # type: ignore[no-untyped-call]
+
+
+ARG_TASK = argument("-t", "--task", help="One of its tasks; by default all that collect or judge metrics")
+ARG_PERIOD = argument("-p", "--period", help="Try the tasks on the period that contains this date; by default on the newest with data")
+ARG_FROM = argument("--from", help="The first date or time, in the dataset's zone", dest="start", required=True, metavar="DATE")
+ARG_TO = argument("--to", help="The date or time after the last: it is not included", dest="end", required=True, metavar="DATE")
+ARG_ONLY = argument("--only", help="Collect without judging, or judge what is collected", choices=("collect", "judge"))
+ARG_DRY_RUN = argument("-n", "--dry-run", help="Say what there is to do, and do nothing", action="store_true")
+ARG_RESTART = argument("--restart", help="Measure again what an earlier start of this backfill has stored", action="store_true")
 
 
 def get_cli_commands() -> list[CLICommand]:
     """The `lupus` group."""
+    check = ActionCommand(
+        name="check",
+        help="Show what a DAG's tasks would measure and judge, tried on one period; nothing is written",
+        func=lazy_load_command("airflow_lupus.cli.check.check"),
+        args=(ARG_DAG_ID, ARG_TASK, ARG_PERIOD, ARG_VERBOSE),
+    )
+    backfill = ActionCommand(
+        name="backfill",
+        help="Measure and judge past periods with a DAG's tasks, telling nobody; started again, it goes on where it stopped",
+        func=lazy_load_command("airflow_lupus.cli.backfill.backfill"),
+        args=(ARG_DAG_ID, ARG_FROM, ARG_TO, ARG_TASK, ARG_ONLY, ARG_DRY_RUN, ARG_RESTART, ARG_VERBOSE),
+    )
     store = GroupCommand(
         name="store",
         help="Look after the metrics store",
@@ -15,14 +43,14 @@ def get_cli_commands() -> list[CLICommand]:
                 name="status",
                 help="Show where the store is, its schema and what it holds",
                 func=lazy_load_command("airflow_lupus.cli.store.status"),
-                args=(),
+                args=(ARG_VERBOSE,),
             ),
             ActionCommand(
                 name="upgrade",
                 help="Create the store's tables, or bring them to this version",
                 func=lazy_load_command("airflow_lupus.cli.store.upgrade"),
-                args=(),
+                args=(ARG_VERBOSE,),
             ),
         ),
     )
-    return [GroupCommand(name="lupus", help="Metric monitoring and anomaly detection", subcommands=(store,))]
+    return [GroupCommand(name="lupus", help="Metric monitoring and anomaly detection", subcommands=(check, backfill, store))]

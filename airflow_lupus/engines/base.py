@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ class SourceFile:
 
     path: str
     period: Period | None = None
+    size: int = 0
+    """Bytes."""
 
 
 @dataclass
@@ -33,16 +35,27 @@ class FileSet:
     filesystem: Any = None
     """An fsspec filesystem for paths with a protocol; None: local paths."""
 
+    def keep(self, wanted: Callable[[SourceFile], bool]) -> FileSet | None:
+        """Some of these files; None: there are none such."""
+        files = [file for file in self.files if wanted(file)]
+        return replace(self, files=files) if files else None
+
+    @property
+    def size(self) -> int:
+        """Bytes; a file that serves many periods counts once."""
+        return sum({file.path: file.size for file in self.files}.values())
+
 
 @dataclass
 class Batches:
-    """Rows that come in Arrow batches from somewhere else, already filtered to the periods, the columns and the
-    `where` asked for."""
+    """Rows that come in Arrow batches from somewhere else, already filtered to the periods, the columns and the `where` asked for."""
 
     types: Mapping[str, str]
     """Every column of the source with its type, as metrics tell them apart."""
-    read: Callable[[Sequence[str]], Iterator[pa.Table]]
-    """The rows, with these columns."""
+    read: Callable[[Sequence[str], Sequence[Period]], Iterator[pa.Table]]
+    """The rows of these periods, with these columns."""
+    query: Callable[[Sequence[str], Sequence[Period]], str] | None = None
+    """The query that fetches them, to look at, where there is one."""
 
 
 Relation = FileSet | Batches
@@ -57,6 +70,8 @@ class Group:
     rows: int
     state: Mapping[str, Mapping[Primitive, Any]]
     """Column → primitive → value; the table's own primitives are under `*`."""
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Column → why nothing can be said of it in this group: a value that is not of the column's type."""
 
 
 @dataclass
@@ -78,6 +93,21 @@ class Engine(Protocol):
         """The relation's columns and their types, without reading rows."""
         ...
 
-    def scan(self, relation: Relation, spec: MeasureSpec, needs: Mapping[str, set[Primitive]], periods: Sequence[Period]) -> Scan:
-        """The primitives of every group and, if the spec wants totals, of all rows, for each period that has rows: in one scan."""
+    def scan(
+        self,
+        relation: Relation,
+        spec: MeasureSpec,
+        needs: Mapping[str, set[Primitive]],
+        periods: Sequence[Period],
+        watch: Callable[[Group], None] | None = None,
+    ) -> Scan:
+        """The primitives of every group and, if the spec wants totals, of all rows, for each period that has rows: in one scan.
+
+        :param watch: told of each group before the next is held; it may raise to stop.
+        :raises TooMuchAtOnce: the engine's memory does not suffice for so many periods.
+        """
+        ...
+
+    def explain(self, relation: Relation, spec: MeasureSpec, needs: Mapping[str, set[Primitive]], periods: Sequence[Period]) -> str:
+        """The query that a scan would run, or of batches the one that fetches them, to look at; no rows are read."""
         ...

@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import duckdb  # noqa: TID253  this module is imported when the engine is used
 
 from airflow_lupus.engines.base import Batches, FileSet, Group, Scan
-from airflow_lupus.exceptions import DataMissing, LimitExceeded, SourceError, SpecError
+from airflow_lupus.exceptions import DataMissing, LimitExceeded, SourceError, SpecError, TooMuchAtOnce
 from airflow_lupus.metrics.base import BOOLEAN, ENTITIES, LIST, NUMBER, OTHER, ROWS, TEXT, TIME
 from airflow_lupus.model import ANY_COLUMN, naive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from airflow_lupus.engines.base import Relation
     from airflow_lupus.metrics import Primitive
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from airflow_lupus.specs import MeasureSpec
 
 GLOB = re.compile(r"[*?\[]")
+FETCHED = 10_000
+"""Groups that are fetched at once, so that too many are noticed before all of them are here."""
 READERS = {"parquet": "read_parquet", "csv": "read_csv"}
 
 # Per primitive, over {raw} (the column as it is) and {value} (NaN made NULL, numbers as wide as sums need them).
@@ -52,6 +55,8 @@ class _Table:
     types: Mapping[str, str]
     file_column: str = ""
     """The column that says which file a row is from."""
+    unfit: Mapping[str, str] = field(default_factory=dict)
+    """Column → the column that has its text where that is not of its type; for files whose columns do not hold what they should."""
 
     def free(self, name: str) -> str:
         """A name like this that no column has; DuckDB's names have no case."""
@@ -59,6 +64,18 @@ class _Table:
         while name in taken:
             name += "_"
         return name
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The one query of a scan."""
+
+    sql: str
+    parameters: list[Any]
+    wanted: list[tuple[str, Primitive]]
+    """Column and primitive of each aggregate that it selects, in order."""
+    unfit: Mapping[str, str]
+    """Columns whose values do not all have a file's type, and that type."""
 
 
 class DuckDBEngine:
@@ -80,31 +97,56 @@ class DuckDBEngine:
         with self._connection(relation) as connection:
             return {name: column_type(type_) for name, type_ in _read(connection, relation).types.items()}
 
-    def scan(self, relation: Relation, spec: MeasureSpec, needs: Mapping[str, set[Primitive]], periods: Sequence[Period]) -> Scan:
-        with self._connection(relation) as connection:
+    def scan(
+        self,
+        relation: Relation,
+        spec: MeasureSpec,
+        needs: Mapping[str, set[Primitive]],
+        periods: Sequence[Period],
+        watch: Callable[[Group], None] | None = None,
+    ) -> Scan:
+        with self._connection(relation) as connection, self._errors(spec):
+            if isinstance(relation, Batches):
+                spool = _spool(connection, relation, spec, periods)
+                return self._scan(connection, spool, relation, spec, needs, periods, watch) if spool.types else Scan([], 0)
+            table = _read(connection, relation)
             try:
-                if isinstance(relation, FileSet):
-                    return self._scan(connection, _read(connection, relation), relation, spec, needs, periods)
-                spool = _spool(connection, relation, spec)
-                return self._scan(connection, spool, relation, spec, needs, periods) if spool.types else Scan([], 0)
-            except duckdb.OutOfMemoryException as error:
-                msg = (
-                    f"DuckDB needs more than memory_limit={self.memory_limit!r}; raise [lupus] duckdb_memory_limit or measure fewer "
-                    "periods at once"
-                )
-                raise LimitExceeded(msg) from error
-            except duckdb.Error as error:  # of many kinds: a damaged page is whatever its decompression makes of it
-                broken = self._broken_files(connection, relation, spec) if isinstance(relation, FileSet) else {}
-                if not broken or not isinstance(relation, FileSet):
-                    msg = f"DuckDB could not measure dataset {spec.dataset!r}: {error}"
-                    raise SourceError(msg) from error
-        whole = [file for file in relation.files if file.path not in broken]
-        if not whole:
+                return self._scan(connection, table, relation, spec, needs, periods, watch)
+            except duckdb.OutOfMemoryException:
+                raise
+            except duckdb.Error:  # of many kinds: a damaged page is whatever its decompression makes of it
+                lenient, texts = _lenient(relation, table, spec, needs)
+                broken = self._broken_files(connection, texts, spec)
+                if not broken:
+                    if not lenient.unfit:
+                        raise
+                    return self._scan(connection, lenient, relation, spec, needs, periods, watch)
+        whole = relation.keep(lambda file: file.path not in broken)
+        if whole is None:
             return Scan([], 0, failed_files=broken)
-        kept = FileSet(whole, relation.format, relation.options, relation.filesystem)
-        scan = self.scan(kept, spec, needs, periods)
+        scan = self.scan(whole, spec, needs, periods, watch)
         scan.failed_files = {**broken, **scan.failed_files}
         return scan
+
+    def explain(self, relation: Relation, spec: MeasureSpec, needs: Mapping[str, set[Primitive]], periods: Sequence[Period]) -> str:
+        if isinstance(relation, Batches):
+            return relation.query(spec.needed_columns, periods) if relation.query is not None else "(the source gives its rows itself)"
+        with self._connection(relation) as connection:
+            return self._compile(connection, _read(connection, relation), relation, spec, needs, periods).sql
+
+    @contextmanager
+    def _errors(self, spec: MeasureSpec) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.OutOfMemoryException as error:
+            msg = (
+                f"DuckDB needs more than memory_limit={self.memory_limit!r}; raise [lupus] duckdb_memory_limit or measure fewer "
+                "periods at once"
+            )
+            raise TooMuchAtOnce(msg) from error
+        except duckdb.Error as error:
+            msg = f"DuckDB could not measure dataset {spec.dataset!r}: {error}"
+            raise SourceError(msg) from error
 
     @contextmanager
     def _connection(self, relation: Relation) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -131,7 +173,22 @@ class DuckDBEngine:
         spec: MeasureSpec,
         needs: Mapping[str, set[Primitive]],
         periods: Sequence[Period],
+        watch: Callable[[Group], None] | None,
     ) -> Scan:
+        plan = self._compile(connection, table, relation, spec, needs, periods)
+        connection.execute(plan.sql, plan.parameters)
+        rows = chain.from_iterable(iter(lambda: connection.fetchmany(FETCHED), []))
+        return _scanned(rows, spec, plan.wanted, plan.unfit, periods, watch)
+
+    def _compile(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: _Table,
+        relation: Relation,
+        spec: MeasureSpec,
+        needs: Mapping[str, set[Primitive]],
+        periods: Sequence[Period],
+    ) -> _Plan:
         where = ""
         if spec.where and isinstance(relation, FileSet):
             _check_where(connection, table, spec)
@@ -146,6 +203,8 @@ class DuckDBEngine:
                 f"{_value(name, table.types[name])} AS v{i}",
                 f"{_distinct(name, table.types[name])} AS d{i}",
             ]
+        unfit = [name for name in columns if name in table.unfit]
+        selected += [f"{quote(table.unfit[name])} AS u{i}" for i, name in enumerate(unfit)]
         wanted: list[tuple[str, Primitive]] = [(ANY_COLUMN, ROWS)]
         wanted += [(column, primitive) for column in columns for primitive in sorted(needs[column], key=repr) if primitive != ROWS]
         aggregates = [
@@ -157,15 +216,15 @@ class DuckDBEngine:
             )
             for column, primitive in wanted
         ]
+        aggregates += [f"min(u{i})" for i in range(len(unfit))]
         groups = [f"g{i}" for i in range(len(spec.group_columns))]
         sets = ([f"(__period, {', '.join(groups)})"] if groups else []) + (["(__period)"] if spec.totals or not groups else [])
         is_total = f"GROUPING({groups[0]})" if groups and spec.totals else "0" if groups else "1"
         sql = (
-            f"WITH source AS (SELECT {', '.join([f'{period} AS __period', *selected])} FROM (SELECT * FROM {source} {where})) "
-            f"SELECT __period, {is_total}, {', '.join(groups + aggregates)} FROM source GROUP BY GROUPING SETS ({', '.join(sets)})"
+            f"WITH source AS (\n  SELECT {', '.join([f'{period} AS __period', *selected])}\n  FROM (SELECT * FROM {source} {where})\n)\n"
+            f"SELECT __period, {is_total}, {', '.join(groups + aggregates)}\nFROM source\nGROUP BY GROUPING SETS ({', '.join(sets)})"
         )
-        rows = connection.execute(sql, parameters).fetchmany((spec.max_groups + 1) * len(periods) + len(periods))
-        return _scanned(rows, spec, wanted, periods)
+        return _Plan(sql, parameters, wanted, {name: table.types[name] for name in unfit})
 
     def _broken_files(self, connection: duckdb.DuckDBPyConnection, relation: FileSet, spec: MeasureSpec) -> dict[str, str]:
         """Which files cannot be read to their end, found by reading each alone."""
@@ -173,8 +232,10 @@ class DuckDBEngine:
         columns = ", ".join(f"count({quote(name)})" for name in spec.needed_columns) or "count(*)"
         for file in relation.files:
             try:
-                one = FileSet([file], relation.format, relation.options, relation.filesystem)
+                one = replace(relation, files=[file])
                 connection.execute(f"SELECT {columns} FROM {_call(one)}").fetchall()
+            except duckdb.OutOfMemoryException:  # says nothing of the file
+                continue
             except duckdb.Error as error:
                 broken[file.path] = _first_line(error)
         return broken
@@ -255,10 +316,34 @@ def _read(connection: duckdb.DuckDBPyConnection, files: FileSet) -> _Table:
     return _Table(_call(files, file_column), types, file_column)
 
 
-def _spool(connection: duckdb.DuckDBPyConnection, relation: Batches, spec: MeasureSpec) -> _Table:
+def _lenient(files: FileSet, table: _Table, spec: MeasureSpec, needs: Mapping[str, Any]) -> tuple[_Table, FileSet]:
+    """CSV files with the text of their numeric columns, to tell a value of another type from a damaged file: the table and the files.
+
+    A column that says to which period or group a row belongs is not among them: without it nothing can be said of the row.
+    """
+    placing = {spec.time_column, *spec.group_columns}
+    doubted = [
+        name for name in needs if name in table.types and name not in placing and column_type(table.types[name]) in {NUMBER, BOOLEAN}
+    ]
+    if files.format != "csv" or not doubted:
+        return table, files
+    given = files.options.get("types", {})
+    given = dict(given) if isinstance(given, dict) else dict(zip(table.types, given, strict=False))
+    lowered = {name.lower() for name in doubted}
+    types = {name: type_ for name, type_ in given.items() if name.lower() not in lowered} | dict.fromkeys(doubted, "VARCHAR")
+    texts = replace(files, options={**files.options, "types": types})
+    casts = {name: f"TRY_CAST(texts.{quote(name)} AS {table.types[name]})" for name in doubted}
+    unfit = {name: table.free(f"__unfit{i}") for i, name in enumerate(doubted)}
+    replaced = ", ".join(f"{cast} AS {quote(name)}" for name, cast in casts.items())
+    added = ", ".join(f"CASE WHEN {casts[name]} IS NULL THEN texts.{quote(name)} END AS {quote(unfit[name])}" for name in doubted)
+    sql = f"(SELECT * REPLACE ({replaced}), {added} FROM {_call(texts, table.file_column)} texts)"
+    return replace(table, sql=sql, unfit=unfit), texts
+
+
+def _spool(connection: duckdb.DuckDBPyConnection, relation: Batches, spec: MeasureSpec, periods: Sequence[Period]) -> _Table:
     """The batches in a temporary table, which DuckDB keeps within its memory limit."""
     types: dict[str, str] = {}
-    for batch in relation.read(spec.needed_columns):
+    for batch in relation.read(spec.needed_columns, periods):
         connection.register("batch", batch)
         if types:
             connection.execute("INSERT INTO spool SELECT * FROM batch")
@@ -348,7 +433,14 @@ def _bounds(spec: MeasureSpec, duckdb_type: str, periods: Sequence[Period]) -> t
     raise SpecError(msg)
 
 
-def _scanned(rows: list[Any], spec: MeasureSpec, wanted: list[tuple[str, Primitive]], periods: Sequence[Period]) -> Scan:
+def _scanned(
+    rows: Iterable[Any],
+    spec: MeasureSpec,
+    wanted: list[tuple[str, Primitive]],
+    unfit: Mapping[str, str],
+    periods: Sequence[Period],
+    watch: Callable[[Group], None] | None,
+) -> Scan:
     groups: list[Group] = []
     leaves: dict[int, int] = {}
     width = 2 + len(spec.group_columns)
@@ -356,7 +448,8 @@ def _scanned(rows: list[Any], spec: MeasureSpec, wanted: list[tuple[str, Primiti
     for row in rows:
         index, is_total = row[0], bool(row[1])
         state: dict[str, dict[Primitive, Any]] = {}
-        for (column, primitive), value in zip(wanted, row[width:], strict=True):
+        texts = width + len(wanted)
+        for (column, primitive), value in zip(wanted, row[width:texts], strict=True):
             if primitive == ENTITIES:
                 value = _entities(value, column, spec)  # noqa: PLW2901  the one primitive that is not a number
             state.setdefault(column, {})[primitive] = value
@@ -374,7 +467,14 @@ def _scanned(rows: list[Any], spec: MeasureSpec, wanted: list[tuple[str, Primiti
                 raise LimitExceeded(msg)
         if is_total or not spec.totals:
             read += count
-        groups.append(Group(periods[index], dims, count, state))
+        failed = {
+            column: f"column {column!r} holds {text[:100]!r}, which is no {type_}"
+            for (column, type_), text in zip(unfit.items(), row[texts:], strict=True)
+            if text is not None
+        }
+        groups.append(Group(periods[index], dims, count, state, failed))
+        if watch is not None:
+            watch(groups[-1])
     return Scan(groups, read)
 
 

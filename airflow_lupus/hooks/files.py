@@ -53,7 +53,6 @@ def open_files(source: Files, periods: Sequence[Period], spec: MeasureSpec) -> O
     absent: dict[Any, str] = {}
     failed: dict[Any, str] = {}
     schemas: dict[str, frozenset[str] | None] = {}
-    size = 0
     for path, named in served.items():
         found = _find(filesystem, path, local=local)
         if not found:
@@ -64,9 +63,8 @@ def open_files(source: Files, periods: Sequence[Period], spec: MeasureSpec) -> O
         if broken:
             absent |= dict.fromkeys(named, "; ".join(broken[:3]))
             continue
-        files += [SourceFile(name, period) for name in found for period in named]
+        files += [SourceFile(name, period, checked[name].size) for name in found for period in named]
         schemas |= {name: check.columns for name, check in checked.items()}
-        size += sum(check.size for check in checked.values())
     files, failed = _without_columns(files, schemas, spec.needed_columns)
     if None in absent:  # the path names no period: what is missing is missing for all
         absent = dict.fromkeys(periods, absent[None])
@@ -74,17 +72,7 @@ def open_files(source: Files, periods: Sequence[Period], spec: MeasureSpec) -> O
         relation=FileSet(files, str(source.format), source.options, None if local else filesystem) if files else None,
         absent=absent,
         failed=failed,
-        files=_named(files),
-        bytes_read=size,
     )
-
-
-def _named(files: Sequence[SourceFile]) -> dict[str, list[Period]]:
-    """Path → the periods that it names."""
-    named: dict[str, list[Period]] = {}
-    for file in files:
-        named.setdefault(file.path, []).extend([file.period] if file.period else [])
-    return named
 
 
 def _served(source: Files, periods: Sequence[Period], spec: MeasureSpec) -> dict[str, list[Period | None]]:

@@ -40,7 +40,7 @@ class _Relation:
 
 
 def open_sql(source: Table | Query, periods: Sequence[Period], spec: MeasureSpec) -> Opened:
-    """Connect, look at the columns, and prepare the one SELECT that fetches what the periods need."""
+    """Connect, look at the columns, and prepare the SELECT that fetches what periods need."""
     what = f"{type(source).__name__}({(source.name if isinstance(source, Table) else source.sql)!r})"
     hook = sql_hook(source.conn_id, what)
     engine = hook.get_sqlalchemy_engine()
@@ -53,9 +53,9 @@ def open_sql(source: Table | Query, periods: Sequence[Period], spec: MeasureSpec
         return Opened(None, dict.fromkeys(periods, relation))
     types = {name: _kind(type_) for name, type_ in relation.columns.items()}
 
-    def read(names: Sequence[str]) -> Iterator[pa.Table]:
+    def read(names: Sequence[str], asked: Sequence[Period]) -> Iterator[pa.Table]:
         try:
-            yield from _read(engine, relation, names, periods, spec)
+            yield from _read(engine, relation, names, asked, spec)
         except (sa.exc.ProgrammingError, sa.exc.OperationalError) as error:
             if spec.where and isinstance(error, sa.exc.ProgrammingError):
                 msg = f"where={spec.where!r} is not a condition that the database of {source.conn_id!r} understands: {_first_line(error)}"
@@ -63,7 +63,7 @@ def open_sql(source: Table | Query, periods: Sequence[Period], spec: MeasureSpec
             msg = f"{what}: reading through connection {source.conn_id!r} failed: {_first_line(error)}"
             raise SourceError(msg) from error
 
-    return Opened(Batches(types, read))
+    return Opened(Batches(types, read, lambda names, asked: _shown(engine, _select(relation, names, asked, spec))))
 
 
 def _table(engine: sa.Engine, source: Table) -> _Relation | str:
@@ -97,16 +97,28 @@ def _query(engine: sa.Engine, source: Query) -> _Relation:
     return _Relation(subquery, columns)
 
 
-def _read(engine: sa.Engine, relation: _Relation, names: Sequence[str], periods: Sequence[Period], spec: MeasureSpec) -> Iterator[pa.Table]:
-    import pyarrow as pa
-
+def _select(relation: _Relation, names: Sequence[str], periods: Sequence[Period], spec: MeasureSpec) -> sa.Select[Any]:
+    """The one query that is pushed down."""
     wanted = [relation.selectable.c[name] for name in names] or [sa.literal(1).label("lupus_row")]
     query = sa.select(*wanted).select_from(relation.selectable)
     if spec.time_column:
         query = query.where(*_between(relation.selectable.c[spec.time_column], periods, spec))
-    if spec.where:
-        query = query.where(sa.text(f"({_escaped(spec.where)})"))
-    schema = pa.schema([(column.name, _arrow(column.type)) for column in wanted])
+    return query.where(sa.text(f"({_escaped(spec.where)})")) if spec.where else query
+
+
+def _shown(engine: sa.Engine, query: sa.Select[Any]) -> str:
+    """A query with its values written in, for people: it is run with bound ones."""
+    try:
+        return str(query.compile(engine, compile_kwargs={"literal_binds": True}))
+    except sa.exc.CompileError:  # a dialect that cannot write a type's values
+        return str(query.compile(engine))
+
+
+def _read(engine: sa.Engine, relation: _Relation, names: Sequence[str], periods: Sequence[Period], spec: MeasureSpec) -> Iterator[pa.Table]:
+    import pyarrow as pa
+
+    query = _select(relation, names, periods, spec)
+    schema = pa.schema([(column.name, _arrow(column.type)) for column in query.selected_columns])
     yield schema.empty_table()
     with engine.connect() as connection:
         result = connection.execution_options(stream_results=True, yield_per=BATCH).execute(query)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
 
     from airflow_lupus.engines.base import Engine
+    from airflow_lupus.pipeline.collecting import Collected
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +101,25 @@ def make_engine(name: str) -> Engine:
 def has_retries_left(context: Context) -> bool:
     ti: Any = context["ti"]
     return int(getattr(ti, "max_tries", 0) or 0) >= int(ti.try_number)
+
+
+def progress_logger(what: str = "") -> Callable[[Collected], None]:
+    """Something that says in the log how far a collection of several chunks has come, whenever a chunk is done."""
+    started = time.monotonic()
+    told = False
+
+    def tell(done: Collected) -> None:
+        nonlocal told
+        count = len(done.periods)
+        if told or count < done.total:
+            told = True
+            left = (time.monotonic() - started) / count * (done.total - count)
+            log.info(
+                "%s%s of %s periods (%.0f %%), %s points, %.0f s to go",
+                *(what, f"{count:,}", f"{done.total:,}", 100 * count / done.total, f"{done.points:,}", left),
+            )
+
+    return tell
 
 
 @contextmanager

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
+from airflow_lupus import config
 from airflow_lupus.engines import check_engine
 from airflow_lupus.exceptions import DataMissing, SpecError, did_you_mean
-from airflow_lupus.model import Grain, Measurement, PeriodRecord, PeriodStatus
+from airflow_lupus.model import Grain, PeriodStatus
 from airflow_lupus.operators import _run
 from airflow_lupus.operators.links import ChartsLink
 from airflow_lupus.periods import CONF_KEY, PeriodRule
@@ -22,20 +23,24 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink
     from airflow.sdk.definitions.context import Context
 
+    from airflow_lupus.model import Period, TaskRef
     from airflow_lupus.periods import Resolved
-    from airflow_lupus.pipeline.measuring import Measured
+    from airflow_lupus.pipeline.collecting import Collected, Job
     from airflow_lupus.sources import Source
     from airflow_lupus.specs import MetricSet
-    from airflow_lupus.stores.base import Saved
+    from airflow_lupus.stores.base import Store
 
+AUTO_HISTORY = 90
+"""Periods that `history="auto"` means."""
 ON_MISSING = ("fail", "skip", "ignore")
 
 
 class MetricCollectOperator(BaseOperator):
     """Measure metrics of a source for the run's period, and replace in the store what was there of them.
 
-    Everything in the spec that can be checked without data is checked when the DAG is parsed. All of a run's metrics are committed in one
-    transaction: a killed task leaves nothing, and its retry completes it. Run again, it changes nothing unless the data did.
+    Everything in the spec that can be checked without data is checked when the DAG is parsed. A period's metrics are committed in one
+    transaction, many periods in chunks that fit into memory: a killed task leaves no half of a period, and its retry completes it. Run
+    again, it changes nothing unless the data did.
 
     :param source: `Files`, `Table` or `Query`.
     :param dataset: the name to keep the metrics under; by default the source's own.
@@ -55,6 +60,9 @@ class MetricCollectOperator(BaseOperator):
     :param period: an ISO date or time whose period is measured, a pair of them as a half-open range, or `current`; templated.
     :param period_offset: measure so many periods later (or, negative, earlier) than the rule says: −7 for labels that come a week late.
     :param recollect: measure so many earlier periods again, since late rows arrive.
+    :param history: how many periods before its own the dataset's first run also collects, silently: so many; `auto`: 90 where there is a
+        `time_column`; None: none. Not in range runs and backfills. It ends at the source's first row, or when `[lupus] history_rows` rows
+        were read. What fails in it never harms the run itself, and later runs do not try again.
     :param on_missing: what the task does when the source has nothing for its period: `fail` (a retry may find late data), `skip` or
         `ignore`.
     :param on_error: what a failure of collector or store does once the task's retries are used up: `warn` lets the task succeed, so that
@@ -89,6 +97,7 @@ class MetricCollectOperator(BaseOperator):
         period: str | tuple[str, str] | None = None,
         period_offset: int = 0,
         recollect: int = 0,
+        history: str | int | None = "auto",
         on_missing: str = "fail",
         on_error: str = "warn",
         owner: str | None = None,
@@ -111,6 +120,7 @@ class MetricCollectOperator(BaseOperator):
         self.period = period
         self.period_offset = period_offset
         self.recollect = recollect
+        self.history = history
         self.on_missing = on_missing
         self.on_error = on_error
         self.dataset_info = {"owner": owner, "runbook": runbook, "shared": shared}
@@ -132,77 +142,148 @@ class MetricCollectOperator(BaseOperator):
             msg = f"{self.task_id}: nothing to measure; give column_metrics={{…}} or metrics=[TableMetrics(['row_count'])]"
             raise SpecError(msg)
         PeriodRule(self.spec.grain, None, period_offset, recollect)
+        self._check_history()
 
     measures_by_default: ClassVar[bool] = False
     """Whether a spec without metrics means a default by column type."""
 
+    def _check_history(self) -> None:
+        """Raise for a history that cannot be meant."""
+        if self.history is None or self.history == "auto":
+            return
+        if isinstance(self.history, bool) or not isinstance(self.history, int) or self.history < 0:
+            msg = f'{self.task_id}: history must be "auto", a number of periods or None, not {self.history!r}'
+            raise SpecError(msg)
+        if self.history:
+            self.source.check_ranged()
+            if self.spec.time_column is None and not self.source.per_period:
+                msg = (
+                    f"{self.task_id}: history={self.history} needs a time_column, or {{period}} in the path, to tell which row belongs to "
+                    "which period"
+                )
+                raise SpecError(msg)
+
+    def job(self, grain: Grain) -> Job:
+        """What this task measures, whatever the periods: a run's, the history's before a first run, a backfill's.
+
+        :param grain: `spec.grain`, in the zone that the task or its DAG gives it.
+        """
+        from airflow_lupus.hooks.source import open_source
+        from airflow_lupus.pipeline.collecting import Job
+
+        spec = replace(self.spec, grain=grain, dataset=self.dataset)
+        return Job(
+            spec,
+            self.source.definition(),
+            lambda periods: open_source(self.source, periods, spec),
+            _run.make_engine(self.engine),
+            self.dataset_info,
+        )
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Measure, commit, and tell XCom what came of it."""
-        summary, measured = self._measure(context)
-        if measured is not None:
-            self._finish(context, measured)
+        summary, done = self._measure(context)
+        if done is not None:
+            self._finish(context, done)
         return summary
 
-    def _measure(self, context: Context) -> tuple[dict[str, Any], Measured | None]:
+    def _measure(self, context: Context) -> tuple[dict[str, Any], Collected | None]:
         """Measure and commit; None where it failed and `on_error` lets the task succeed."""
         grain = _run.dag_grain(context, self.spec.grain.unit, self.timezone)
-        spec = replace(self.spec, grain=grain, dataset=self.dataset)
         with _run.airflow_errors():
             resolved = _run.resolve_periods(context, PeriodRule(grain, self.period, self.period_offset, self.recollect), "Measuring")
-            measured, saved = _run.guarded(
+            saved: set[Period] = set()
+            done = _run.guarded(
                 context,
                 self.on_error,
-                lambda: self._collect(context, spec, resolved),
-                lambda error: self._record_failure(context, spec, resolved, error),
-            ) or (None, None)
-        if measured is None or saved is None:
+                lambda: self._collect(context, grain, resolved, saved),
+                lambda error: self._record_failure(context, grain, [each for each in resolved.periods if each not in saved], error),
+            )
+        if done is None:
             return {"dataset": self.dataset, "status": "failed"}, None
-        self._log(measured, saved)
+        self._log(done)
         self._publish(context, resolved)
         summary = {
             "dataset": self.dataset,
             "start": resolved.start.isoformat(),
             "end": resolved.end.isoformat(),
-            "periods": len(measured.measurement.periods),
-            "missing": len(measured.missing),
-            "series": len(measured.measurement.points),
-            "changed": saved.changed,
+            "periods": len(done.periods),
+            "missing": len(done.missing),
+            "series": done.series,
+            "changed": done.saved.changed,
         }
-        return summary, measured
+        return summary, done
 
-    def _collect(self, context: Context, spec: MeasureSpec, resolved: Resolved) -> tuple[Measured, Saved]:
-        from airflow_lupus.hooks.source import open_source
+    def _collect(self, context: Context, grain: Grain, resolved: Resolved, saved: set[Period]) -> Collected:
         from airflow_lupus.hooks.store import get_store
-        from airflow_lupus.pipeline import measure, save
+        from airflow_lupus.pipeline import collect
 
         if resolved.ranged:
             self.source.check_ranged()
-        store = get_store()
-        opened = open_source(self.source, resolved.periods, spec)
-        measured = measure(spec, opened, _run.make_engine(self.engine), resolved.periods)
-        saved = save(store, spec, self.source.definition(), measured, _run.task_ref(context), **self.dataset_info)
-        return measured, saved
+        log_progress = _run.progress_logger()
 
-    def _record_failure(self, context: Context, spec: MeasureSpec, resolved: Resolved, error: Exception) -> None:
-        """Let the store say that these periods were not measured, and why, so that the next detect tells of it."""
+        def progress(done: Collected) -> None:
+            saved.update(record.period for record in done.periods)
+            log_progress(done)
+
+        store, job, task = get_store(), self.job(grain), _run.task_ref(context)
+        earlier = self._earlier(context, store, job, resolved)
+        done = collect(store, job, resolved.periods, task, progress=progress)
+        if earlier:
+            self._collect_history(store, job, earlier, task, done)
+        return done
+
+    def _earlier(self, context: Context, store: Store, job: Job, resolved: Resolved) -> list[Period]:
+        """The periods before the run's own that it is to collect too."""
+        from airflow_lupus.pipeline.history import before_first_run
+
+        count = self.history
+        if count == "auto":
+            count = AUTO_HISTORY if self.spec.time_column and _can_range(self.source) else 0
+        if not count or resolved.ranged or _run.is_backfill(context):
+            return []
+        return before_first_run(store, job, resolved.periods, _run.task_ref(context), int(count))
+
+    def _collect_history(self, store: Store, job: Job, earlier: Sequence[Period], task: TaskRef, run: Collected) -> None:
+        """The run's own periods are committed: whatever goes wrong here is a warning."""
+        from airflow_lupus.pipeline.history import collect_history
+
+        unit = job.spec.grain.unit
+        self.log.info("The dataset's first run: also collecting up to %s %ss before it, telling nobody", len(earlier), unit)
+        progress = _run.progress_logger("History: ")
+        try:
+            done = collect_history(store, job, earlier, task, run=run, most_rows=int(config.get("history_rows")), progress=progress)
+        except Exception:
+            self.log.warning(
+                "History could not be collected, or not all of it. The run's own periods are stored; clear this task to try again, "
+                "or run `airflow lupus backfill`",
+                exc_info=True,
+            )
+            return
+        self.log.info(
+            "History: %s %ss%s, %s rows, %s points",
+            *(len(done.periods), unit, f" from {min(r.period for r in done.periods).start.isoformat()}" if done.periods else ""),
+            *(f"{done.rows:,}", f"{done.points:,}"),
+        )
+
+    def _record_failure(self, context: Context, grain: Grain, periods: Sequence[Period], error: Exception) -> None:
         from airflow_lupus.hooks.store import get_store
-        from airflow_lupus.pipeline.measuring import Measured, save
-        from airflow_lupus.stores.base import Scope
+        from airflow_lupus.pipeline.collecting import record_failed
 
-        records = tuple(PeriodRecord(period, PeriodStatus.FAILED, reason=str(error)[:1000]) for period in resolved.periods)
-        failed = Measured(Measurement(records, {}), Scope((), ()))
-        save(get_store(), spec, self.source.definition(), failed, _run.task_ref(context), **self.dataset_info)
+        record_failed(get_store(), self.job(grain), periods, _run.task_ref(context), str(error)[:1000])
 
-    def _log(self, measured: Measured, saved: Saved) -> None:
-        rows = measured.measurement.rows_read or 0
+    def _log(self, done: Collected) -> None:
+        saved = done.saved
         self.log.info(
             "%s: %s rows, %s series; %s points added, %s changed, %s retracted, %s as before",
-            *(self.dataset, f"{rows:,}", f"{len(measured.measurement.points):,}", f"{saved.added:,}"),
+            *(self.dataset, f"{done.rows:,}", f"{done.series:,}", f"{saved.added:,}"),
             *(f"{saved.updated:,}", f"{saved.retracted:,}", f"{saved.unchanged:,}"),
         )
         if saved.redefined:
             self.log.warning("The definition of %s series changed; their baseline restarts", saved.redefined)
-        for record in measured.measurement.periods:
+        for metric, reason in done.failed.items():
+            self.log.warning("%s could not be computed for some groups: %s", metric, reason)
+        for record in done.periods:
             if record.status is not PeriodStatus.OK:
                 self.log.warning("%s is %s: %s", record.period.start.isoformat(), record.status, record.reason)
 
@@ -212,25 +293,33 @@ class MetricCollectOperator(BaseOperator):
             extra = context["outlet_events"][outlet].extra
             extra[CONF_KEY] = {"start": resolved.start.isoformat(), "end": resolved.end.isoformat()}
 
-    def _finish(self, context: Context, measured: Measured) -> None:
+    def _finish(self, context: Context, done: Collected) -> None:
         """What missing data means to the task, now that the rest is committed."""
         from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-        failed = [record for record in measured.measurement.periods if record.status is PeriodStatus.FAILED]
+        failed = done.of(PeriodStatus.FAILED)
         if failed and self.on_error == "fail":
             msg = f"{self.dataset}: {len(failed)} periods could not be measured: {failed[0].reason}"
             raise AirflowFailException(msg)
-        if not measured.missing or self.on_missing == "ignore":
+        if not done.missing or self.on_missing == "ignore":
             return
-        first, grain = measured.missing[0], _run.dag_grain(context, self.spec.grain.unit, self.timezone)
+        first, grain = done.missing[0], _run.dag_grain(context, self.spec.grain.unit, self.timezone)
         msg = (
-            f"{self.dataset}: no data for {len(measured.missing)} of {len(measured.measurement.periods)} periods, "
+            f"{self.dataset}: no data for {len(done.missing)} of {len(done.periods)} periods, "
             f"first for {grain.local(first.period.start):%Y-%m-%d %H:%M}: {first.reason}"
         )
         if self.on_missing == "skip":
             raise AirflowSkipException(msg)
         with _run.airflow_errors():
             raise DataMissing(msg)
+
+
+def _can_range(source: Source) -> bool:
+    try:
+        source.check_ranged()
+    except SpecError:
+        return False
+    return True
 
 
 def one_of(what: str, value: str, valid: Sequence[str]) -> None:

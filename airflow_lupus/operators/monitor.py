@@ -46,10 +46,10 @@ class MonitorOperator(MetricCollectOperator):
         """Collect, then judge; missing data is told of once there is no retry left that might still find it."""
         from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-        collected, measured = self._measure(context)
+        collected, done = self._measure(context)
         try:
-            if measured is not None:
-                self._finish(context, measured)
+            if done is not None:
+                self._finish(context, done)
         except AirflowException as error:
             if isinstance(error, AirflowSkipException | AirflowFailException) or not _run.has_retries_left(context):
                 self.detection.run(context, self.dataset)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_lupus.pipeline.measuring import measure, save
-from airflow_lupus.stores.base import Saved
+from airflow_lupus.exceptions import TooMuchAtOnce
+from airflow_lupus.model import Measurement, PeriodRecord, PeriodStatus, digest
+from airflow_lupus.pipeline.measuring import measure
+from airflow_lupus.stores.base import DatasetInfo, Saved, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from airflow_lupus.engines.base import Engine
-    from airflow_lupus.model import Period, PeriodRecord, TaskRef
-    from airflow_lupus.pipeline.measuring import Opened
+    from airflow_lupus.model import Period, TaskRef
+    from airflow_lupus.pipeline.measuring import Measured, Opened
     from airflow_lupus.specs import MeasureSpec
     from airflow_lupus.stores.base import Store
+
+POINTS_AT_ONCE = 500_000
+"""Points that a chunk holds in Python: about 0.4 kB each while they are measured and 1 kB while they are saved, so half a gigabyte."""
+AT_ONCE = 31
+"""So few periods are tried in one chunk; of more, one is measured first to see how large they are."""
+GROWTH = 64
+"""How much larger the next chunk may be."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,21 @@ class Job:
     dataset: Mapping[str, Any] = field(default_factory=dict)
     """Owner, runbook, shared: see `DatasetInfo`."""
 
+    @property
+    def full_definition(self) -> dict[str, Any]:
+        """What of source and spec decides the meaning of the job's series beyond their identity."""
+        return {**self.definition, **self.spec.definition()}
+
+    @property
+    def definition_hash(self) -> str:
+        """The full definition as `Store.covered` knows it."""
+        return digest(self.full_definition)
+
+    @property
+    def info(self) -> DatasetInfo:
+        """The dataset as the task declares it."""
+        return DatasetInfo(self.spec.dataset, self.spec.grain, **self.dataset)
+
 
 @dataclass
 class Collected:
@@ -40,8 +64,65 @@ class Collected:
     periods: list[PeriodRecord] = field(default_factory=list)
     saved: Saved = field(default_factory=Saved)
     rows: int = 0
-    series: int = 0
-    """The most that one chunk had."""
+    points: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    """Column and metric → why it could not be computed for some group: see `Measured.failed`."""
+    _series: set[int] = field(default_factory=set, repr=False)
+
+    @property
+    def series(self) -> int:
+        """How many different series have a point."""
+        return len(self._series)
+
+    @property
+    def missing(self) -> list[PeriodRecord]:
+        return self.of(PeriodStatus.MISSING)
+
+    def of(self, status: PeriodStatus) -> list[PeriodRecord]:
+        """The periods that arrived so."""
+        return [record for record in self.periods if record.status is status]
+
+    def add(self, measured: Measured, saved: Saved) -> None:
+        """Count a chunk in."""
+        self.periods += measured.measurement.periods
+        self.saved = Saved(*(getattr(self.saved, each.name) + getattr(saved, each.name) for each in fields(Saved)))
+        self.rows += measured.measurement.rows_read or 0
+        self.points += measured.points
+        self.failed = {**measured.failed, **self.failed}
+        self._series.update(hash(info.key) for info in measured.measurement.points)
+
+
+class Sizes:
+    """How many periods to measure at once: few at first, then as many as their points fit into memory.
+
+    :param first: the first chunk.
+    :param budget: points that may be held at once, by the most that periods had so far.
+    """
+
+    def __init__(self, first: int, budget: int = POINTS_AT_ONCE) -> None:
+        self.budget = budget
+        self._next = first
+        self._per_period = 0.0
+        self._burnt = False
+
+    @property
+    def limit(self) -> int:
+        """Points at which a chunk is given up: one that came somewhat larger than those before is not."""
+        return 2 * self.budget
+
+    def next(self, remaining: int) -> int:
+        return max(1, min(self._next, remaining))
+
+    def fitted(self, periods: int, points: int) -> None:
+        """A chunk of so many periods came to so many points."""
+        self._per_period = max(self._per_period, points / periods)
+        grown = periods + max(1, periods // 4) if self._burnt else periods * GROWTH
+        self._next = min(grown, int(self.budget / self._per_period)) if self._per_period else grown
+
+    def too_many(self, periods: int) -> None:
+        """A chunk did not fit: halve it, and grow slowly from now on, since it may have been the engine's memory and not the points."""
+        self._burnt = True
+        self._next = periods // 2
 
 
 def collect(
@@ -52,19 +133,46 @@ def collect(
     *,
     origin: str = "run",
     progress: Callable[[Collected], None] | None = None,
+    budget: int = POINTS_AT_ONCE,
 ) -> Collected:
-    """Measure periods and save them, chunk by chunk; each chunk is one transaction.
+    """Measure periods and save them in chunks, oldest first; each chunk is one transaction, and a line in the measurements.
+
+    The source is opened once and scanned once a chunk: a year of little data takes three scans.
 
     :param origin: why they are measured: see `Measurement.origin`.
     :param progress: told after every chunk.
+    :param budget: points to hold in memory at once, or nearly; never less than one period's.
+    :raises TooMuchAtOnce: not even one period fits into memory. What was saved before stays.
     """
     done = Collected(len(periods))
-    measured = measure(job.spec, job.open(periods), job.engine, periods)
-    measured.measurement = replace(measured.measurement, origin=origin)
-    done.saved = save(store, job.spec, job.definition, measured, task, **job.dataset)
-    done.periods += measured.measurement.periods
-    done.rows += measured.measurement.rows_read or 0
-    done.series = len(measured.measurement.points)
-    if progress is not None:
-        progress(done)
+    opened = job.open(periods)
+    waiting = sorted(periods)
+    sizes = Sizes(1 if len(periods) > AT_ONCE else len(periods), budget)
+    while waiting:
+        chunk = waiting[: sizes.next(len(waiting))]
+        try:
+            measured = measure(job.spec, opened.of(chunk), job.engine, chunk, most_points=sizes.limit if len(chunk) > 1 else None)
+        except TooMuchAtOnce:
+            if len(chunk) == 1:
+                raise
+            sizes.too_many(len(chunk))
+            continue
+        sizes.fitted(len(chunk), measured.points)
+        save(store, job, measured, task, done, origin)
+        del waiting[: len(chunk)], measured  # not held while the next chunk is measured
+        if progress is not None:
+            progress(done)
     return done
+
+
+def save(store: Store, job: Job, measured: Measured, task: TaskRef, done: Collected, origin: str) -> None:
+    """Save a chunk, and count it in."""
+    measurement = replace(measured.measurement, origin=origin)
+    saved = store.save(job.info, job.full_definition, measured.scope, measurement, task)
+    done.add(measured, saved)
+
+
+def record_failed(store: Store, job: Job, periods: Sequence[Period], task: TaskRef, reason: str) -> None:
+    """Let the store say that these periods were not measured, and why, so that the next detect tells of it."""
+    records = tuple(PeriodRecord(period, PeriodStatus.FAILED, reason=reason) for period in periods)
+    store.save(job.info, job.full_definition, Scope((), ()), Measurement(records, {}), task)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from airflow_lupus.exceptions import DataMissing
+from airflow_lupus.engines.base import FileSet
+from airflow_lupus.exceptions import DataMissing, TooMuchAtOnce
 from airflow_lupus.metrics.base import ENTITIES, ROWS
 from airflow_lupus.model import (
     ANY_COLUMN,
@@ -15,20 +16,20 @@ from airflow_lupus.model import (
     PeriodRecord,
     PeriodStatus,
     Point,
+    PointStatus,
     SeriesInfo,
     SeriesKey,
     dimensions,
 )
-from airflow_lupus.stores.base import DatasetInfo, Scope
+from airflow_lupus.stores.base import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow_lupus.engines.base import Engine, Group, Relation
     from airflow_lupus.metrics import Metric, Primitive
-    from airflow_lupus.model import DimensionValue, Period, TaskRef
+    from airflow_lupus.model import DimensionValue, Period
     from airflow_lupus.specs import MeasureSpec
-    from airflow_lupus.stores.base import Saved, Store
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,14 @@ class Opened:
     absent: Mapping[Period, str] = field(default_factory=dict)
     failed: Mapping[Period, str] = field(default_factory=dict)
     """Periods whose data is there and whole, but not what the spec needs."""
-    files: Mapping[str, Sequence[Period]] = field(default_factory=dict)
-    """Path → the periods it names, to tell which of them a broken file leaves without data."""
-    bytes_read: int | None = None
+
+    def of(self, periods: Sequence[Period]) -> Opened:
+        """What of it belongs to some of the periods."""
+        wanted = set(periods)
+        relation = self.relation
+        if isinstance(relation, FileSet):
+            relation = relation.keep(lambda file: file.period is None or file.period in wanted)
+        return replace(self, relation=relation, absent=_only(wanted, self.absent), failed=_only(wanted, self.failed))
 
 
 @dataclass
@@ -51,17 +57,29 @@ class Measured:
 
     measurement: Measurement
     scope: Scope
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Column and metric, as in `dep_delay.avg` → why it could not be computed for some group."""
 
     @property
-    def missing(self) -> list[PeriodRecord]:
-        return [record for record in self.measurement.periods if record.status is PeriodStatus.MISSING]
+    def points(self) -> int:
+        """How many."""
+        return sum(map(len, self.measurement.points.values()))
+
+    def since(self, first: Period) -> Measured:
+        """What of it is not before a period."""
+        points = {info: [p for p in found if p.start >= first.epoch] for info, found in self.measurement.points.items()}
+        records = tuple(record for record in self.measurement.periods if record.period >= first)
+        kept = replace(self.measurement, periods=records, points={info: found for info, found in points.items() if found})
+        return replace(self, measurement=kept)
 
 
-def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence[Period]) -> Measured:
+def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence[Period], *, most_points: int | None = None) -> Measured:
     """Measure periods of a source.
 
     Periods that the source has nothing for are recorded as missing, those without rows as empty; the others are measured in one scan.
 
+    :param most_points: more than this are too many to hold at once.
+    :raises TooMuchAtOnce: there are more, or the engine's own memory does not suffice.
     :raises SpecError: a column is not there, or of a type that its metric cannot have; nothing was read then.
     """
     records = {period: PeriodRecord(period, PeriodStatus.MISSING, reason=reason) for period, reason in opened.absent.items()}
@@ -76,12 +94,9 @@ def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence
         return Measured(Measurement(_in_order(records), {}), Scope((), ()))
     spec = spec.with_defaults(types)
     pairs = spec.pairs(types)
-    needs: dict[str, set[Primitive]] = {ANY_COLUMN: {ROWS}}
-    for column, metric in pairs:
-        needs.setdefault(column, set()).update((*metric.needs, metric.behind))
-    scan = engine.scan(opened.relation, spec, needs, readable)
+    scan = engine.scan(opened.relation, spec, needed(pairs), readable, None if most_points is None else _counter(pairs, most_points))
     for path, reason in scan.failed_files.items():
-        for period in opened.files.get(path) or readable:  # a file that names no period may have had rows of any
+        for period in _named(opened.relation, path) or readable:  # a file that names no period may have had rows of any
             records[period] = PeriodRecord(period, PeriodStatus.MISSING, reason=f"{path} cannot be read to its end: {reason}")
     points = _Points(spec, pairs)
     rows = dict.fromkeys((period for period in readable if period not in records), 0)
@@ -97,14 +112,43 @@ def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence
         else:
             records[period] = PeriodRecord(period, PeriodStatus.EMPTY, 0, "the source has no rows for this period")
             points.add_empty(period)
-    measurement = Measurement(_in_order(records), points.by_series(), scan.rows_read, opened.bytes_read)
-    return Measured(measurement, _scope(spec, pairs))
+    bytes_read = opened.relation.size if isinstance(opened.relation, FileSet) else None
+    measurement = Measurement(_in_order(records), points.by_series(), scan.rows_read, bytes_read)
+    return Measured(measurement, _scope(spec, pairs), points.failed)
 
 
-def save(store: Store, spec: MeasureSpec, definition: Mapping[str, Any], measured: Measured, task: TaskRef, **dataset: Any) -> Saved:
-    """Replace in the store what the measurement covers."""
-    info = DatasetInfo(spec.dataset, spec.grain, **dataset)
-    return store.save(info, {**definition, **spec.definition()}, measured.scope, measured.measurement, task)
+def _counter(pairs: Sequence[tuple[str, Metric]], most: int) -> Callable[[Group], None]:
+    """What stops a scan that comes to too many points."""
+    entities = [column for column, metric in pairs if metric.per_entity]
+    plain = len(pairs) - len(entities)
+    count = 0
+
+    def watch(group: Group) -> None:
+        nonlocal count
+        count += plain + sum(len(group.state[column][ENTITIES]) for column in entities)
+        if count > most:
+            msg = f"more than {most:,} points in one chunk of periods"
+            raise TooMuchAtOnce(msg)
+
+    return watch
+
+
+def _named(relation: Relation, path: str) -> list[Period]:
+    """The periods that a file's path names."""
+    files = relation.files if isinstance(relation, FileSet) else []
+    return [file.period for file in files if file.path == path and file.period is not None]
+
+
+def _only(wanted: set[Period], reasons: Mapping[Period, str]) -> dict[Period, str]:
+    return {period: reason for period, reason in reasons.items() if period in wanted}
+
+
+def needed(pairs: Sequence[tuple[str, Metric]]) -> dict[str, set[Primitive]]:
+    """The primitives of each column that these metrics are made of."""
+    needs: dict[str, set[Primitive]] = {ANY_COLUMN: {ROWS}}
+    for column, metric in pairs:
+        needs.setdefault(column, set()).update((*metric.needs, metric.behind))
+    return needs
 
 
 def _in_order(records: Mapping[Period, PeriodRecord]) -> tuple[PeriodRecord, ...]:
@@ -124,6 +168,7 @@ class _Points:
     def __init__(self, spec: MeasureSpec, pairs: Sequence[tuple[str, Metric]]) -> None:
         self.spec = spec
         self.pairs = pairs
+        self.failed: dict[str, str] = {}
         self._gathered: dict[tuple[int, str, tuple[tuple[str, DimensionValue], ...]], tuple[SeriesInfo, list[Point]]] = {}
 
     def by_series(self) -> dict[SeriesInfo, list[Point]]:
@@ -135,6 +180,12 @@ class _Points:
         base = dimensions(group.dimensions or {})
         start = group.period.epoch
         for i, (column, metric) in enumerate(self.pairs):
+            reason = group.failed.get(column)
+            if reason is not None:
+                self.failed.setdefault(f"{column}.{metric.name}", reason)
+                if not metric.per_entity:  # else nobody knows of which
+                    self._add(i, level, base, Point(start, None, group.rows, PointStatus.FAILED, reason))
+                continue
             state = group.state.get(column, {ROWS: group.rows})
             if metric.per_entity:
                 for entity, count in state[ENTITIES].items():

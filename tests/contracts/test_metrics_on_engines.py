@@ -107,7 +107,7 @@ class Written:
         table = pa.table({name: [row[name] for row in self.rows] for name in SCHEMA.names}, schema=SCHEMA)
         if self.kind == "batches":
             half = len(self.rows) // 2
-            return Batches(dict(TYPES), lambda names: iter([table.select(names)[:half], table.select(names)[half:]]))
+            return Batches(dict(TYPES), lambda names, _: iter([table.select(names)[:half], table.select(names)[half:]]))
         path = self.folder / f"rows.{self.kind}"
         if self.kind == "parquet":
             parquet.write_table(table, path, row_group_size=7)
@@ -299,6 +299,28 @@ def test_a_range_in_one_scan_equals_a_scan_per_period(engine: str, rows: list[Ro
         for day in DAYS:
             one_by_one |= answers(scan(engine, relation, ["origin"], [day], pairs), pairs)
     assert_same(at_once, one_by_one, rows)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_value_of_another_type_fails_its_column_in_its_groups_and_nothing_else(engine: str, tmp_path: Path) -> None:
+    """A word in a column of numbers, in a file that is whole: every metric of the column, in every group that has the row."""
+    relation = Written(FIXED, "csv", tmp_path).relation()
+    path = tmp_path / "rows.csv"
+    spoilt = {**FIXED[0], "whole": "abc", "flag": "perhaps"}
+    with path.open("a", newline="", encoding="utf-8") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow([_csv(spoilt[name]) for name in SCHEMA.names])
+    pairs = pairs_for(TYPES)
+    found = scan(engine, relation, ["origin", "gate"], DAYS, pairs)
+    expected = truth([*FIXED, spoilt | {"whole": None, "flag": None}], ["origin", "gate"], DAYS, pairs)
+    hit = {(DAYS[0], None), (DAYS[0], _frozen({"origin": "JFK", "gate": 1}))}
+    assert {(group.period, _frozen(group.dimensions)) for group in found.groups if group.failed} == hit
+    for group in found.groups:
+        if group.failed:
+            assert set(group.failed) == {"whole", "flag"}
+            assert "'abc'" in group.failed["whole"]
+    unhurt = {key: value for key, value in answers(found, pairs).items() if key[:2] not in hit or key[2] not in {"whole", "flag"}}
+    assert_same(unhurt, {key: expected[key] for key in unhurt}, FIXED)
+    assert len(unhurt) > len(expected) / 2
 
 
 @pytest.mark.parametrize("metric_class", CATALOGUE, ids=lambda metric_class: metric_class.__name__)

@@ -234,7 +234,7 @@ def test_any_name_can_group_be_measured_and_hold_the_time(tmp_path: Path, name: 
         if kind == "files":
             parquet.write_table(table, tmp_path / "f.parquet")
             return FileSet([SourceFile(str(tmp_path / "f.parquet"), day(SPRING))], "parquet")
-        return Batches(dict(zip(table.column_names, types, strict=True)), lambda names: iter([table.select(names)]))
+        return Batches(dict(zip(table.column_names, types, strict=True)), lambda names, _: iter([table.select(names)]))
 
     expected = [({"k": "u"}, 2), ({"k": None}, 1)]
     found = scan(
@@ -323,7 +323,7 @@ def test_too_little_memory_is_an_error_that_says_what_to_raise(tmp_path: Path, k
     table = pa.table({"x": pa.array([float(i) for i in range(n)])})
     parquet.write_table(table, tmp_path / "f.parquet")
     files = FileSet([SourceFile(str(tmp_path / "f.parquet"))], "parquet")
-    relation = files if kind == "files" else Batches({"x": "number"}, lambda names: iter([table.select(names)]))
+    relation = files if kind == "files" else Batches({"x": "number"}, lambda names, _: iter([table.select(names)]))
     with pytest.raises(LimitExceeded, match="memory_limit='2MB'"):
         scan(relation, spec({"x": ["p50", "unique"]}), [day(SPRING)], memory_limit="2MB", threads=1)
 
@@ -362,14 +362,43 @@ def test_when_every_file_is_broken_nothing_is_said_of_any_group(tmp_path: Path) 
     assert (found.groups, found.rows_read, list(found.failed_files)) == ([], 0, [str(path)])
 
 
-def test_a_csv_whose_last_lines_are_garbage_fails_alone(tmp_path: Path) -> None:
-    good, bad = tmp_path / "2013-02-07.csv", tmp_path / "2013-02-08.csv"
-    good.write_text("x\n" + "1\n" * 30_000)
-    bad.write_text("x\n" + "1\n" * 30_000 + "garbage\n")
-    files = FileSet([SourceFile(str(p), day(date(2013, 2, d))) for d, p in ((7, good), (8, bad))], "csv", {"types": {"x": "BIGINT"}})
+def csv_files(folder: Path, contents: dict[int, str], **options: Any) -> FileSet:
+    """Day of February → text."""
+    files = []
+    for number, text in contents.items():
+        (folder / f"2013-02-{number:02}.csv").write_text(text)
+        files.append(SourceFile(str(folder / f"2013-02-{number:02}.csv"), day(date(2013, 2, number))))
+    return FileSet(files, "csv", {"delim": ",", "header": True, **options})
+
+
+def test_a_csv_whose_last_line_is_cut_off_fails_alone(tmp_path: Path) -> None:
+    files = csv_files(tmp_path, {7: "x,y\n" + "1,2\n" * 30_000, 8: "x,y\n" + "1,2\n" * 30_000 + "1"}, types={"x": "BIGINT"})
     found = scan(files, spec({"x": ["sum"]}), [day(date(2013, 2, d)) for d in (7, 8)])
-    assert list(found.failed_files) == [str(bad)]
+    assert list(found.failed_files) == [files.files[1].path]
     assert rows(found) == {"2013-02-07": 30_000}
+
+
+@pytest.mark.parametrize("types", [None, {"x": "BIGINT", "y": "DOUBLE"}, {"X": "BIGINT"}, ["BIGINT", "DOUBLE", "VARCHAR"]])
+def test_a_value_of_another_type_fails_its_column_where_it_is(tmp_path: Path, types: Any) -> None:
+    """A file that is whole, with a word among numbers: other columns, groups and files keep their numbers."""
+    good, bad = "x,y,g\n" + "1,2,a\n" * 30_000, "x,y,g\n" + "1,2,a\n" * 30_000 + "abc,3,b\n,,b\n"
+    files = csv_files(tmp_path, {7: good, 8: bad}, **({"types": types} if types else {}))
+    found = scan(files, spec({"x": ["sum"], "y": ["sum"]}, group_columns=("g",)), [day(date(2013, 2, d)) for d in (7, 8)])
+    assert (rows(found), found.failed_files) == ({"2013-02-07": 30_000, "2013-02-08": 30_002}, {})
+    failed = {(NEW_YORK.local(g.period.start).day, str(g.dimensions)): dict(g.failed) for g in found.groups if g.failed}
+    reason = {"x": "column 'x' holds 'abc', which is no BIGINT"}
+    assert failed == {(8, "{'g': 'b'}"): reason, (8, "None"): reason}
+    sums = {(g.period, str(g.dimensions)): next(v for p, v in g.state["y"].items() if p.name == "sum") for g in found.groups}
+    assert sorted(sums.values()) == [3, 60_000, 60_000, 60_000, 60_003]
+    assert found.rows_read == 60_002
+
+
+@pytest.mark.parametrize("column", ["at", "gate"])
+def test_a_file_whose_rows_cannot_be_placed_is_as_good_as_broken(tmp_path: Path, column: str) -> None:
+    lines = "at,gate,x\n" + "2013-02-08 12:00:00,1,1\n" * 30_000
+    files = csv_files(tmp_path, {8: lines + ("soon,1,1\n" if column == "at" else "2013-02-08 12:00:00,one,1\n")})
+    found = scan(files, spec({"x": ["sum"]}, time_column="at", group_columns=("gate",)), [day(date(2013, 2, 8))])
+    assert list(found.failed_files) == [files.files[0].path]
 
 
 def test_what_is_no_file_at_all_is_missing_data(tmp_path: Path) -> None:
@@ -447,7 +476,7 @@ def test_an_unknown_engine_names_the_closest() -> None:
 
 
 def test_a_source_that_fails_while_it_is_read_says_so(tmp_path: Path) -> None:
-    def read(names: Any) -> Any:
+    def read(*_: Any) -> Any:
         msg = "connection lost"
         yield pa.table({"x": [1.0]})
         raise SourceError(msg)
@@ -458,5 +487,5 @@ def test_a_source_that_fails_while_it_is_read_says_so(tmp_path: Path) -> None:
 
 def test_batches_may_be_none_at_all_or_empty() -> None:
     for batches in ([], [pa.table({"x": pa.array([], pa.float64())})]):
-        found = scan(Batches({"x": "number"}, lambda names, b=batches: iter(b)), spec({"x": ["avg"]}), [day(SPRING)])
+        found = scan(Batches({"x": "number"}, lambda *_, b=batches: iter(b)), spec({"x": ["avg"]}), [day(SPRING)])
         assert sum(group.rows for group in found.groups) == 0

@@ -29,6 +29,7 @@ def collector(folder, **changes):
         "group_columns": ["origin"],
         "column_metrics": {"dep_time": ["null_ratio"], "dep_delay": ["avg"]},
         "metrics": [TableMetrics(["row_count"])],
+        "history": None,
     } | changes
     return MetricCollectOperator(**what)
 
@@ -319,6 +320,9 @@ def test_wrong_names_fail_without_retry_before_any_read(store, folder, changes, 
         ({"timezone": "America/New_Yrok"}, "did you mean 'America/New_York'"),
         ({"on_missing": "fial"}, "did you mean 'fail'"),
         ({"on_error": "wran"}, "did you mean 'warn'"),
+        ({"history": "all"}, 'history must be "auto", a number of periods or None'),
+        ({"history": 90, "source": Files("/lake/flights.parquet"), "time_column": None}, "history=90 needs a time_column"),
+        ({"history": 90, "source": Files("/lake/{{ ds }}.parquet")}, "Jinja renders once per task"),
         ({"group_columns": "origin"}, "must be a list of columns"),
         ({"group_columns": ["value"]}, "'value' is a name of our own tables"),
         ({"source": "flights.parquet"}, "source must be Files"),
@@ -498,6 +502,56 @@ def test_a_broken_file_without_a_period_in_its_name_makes_the_period_missing(sto
         run(collector(folder, source=Files(str(broken))))
     assert not isinstance(failure.value, AirflowFailException)
     assert [row.status for row in rows(store, "periods")] == ["missing"]
+
+
+def test_a_metric_that_cannot_be_computed_is_kept_with_its_reason_and_the_others_are_measured(store, tmp_path, capsys, caplog):
+    lines = "time_hour,origin,dep_time,dep_delay\n" + "2013-02-08 17:00:00,JFK,1,2\n" * 5 + "2013-02-08 18:00:00,EWR,3,late\n"
+    (tmp_path / "all.csv").write_text(lines)
+    source = Files(str(tmp_path / "all.csv"), options={"types": {"dep_delay": "INTEGER"}})
+    run(collector(tmp_path, source=source))
+    assert "dep_delay.avg could not be computed for some groups: column 'dep_delay' holds 'late'" in capsys.readouterr().out + caplog.text
+    assert [(row.status, row.rows) for row in rows(store, "periods")] == [("ok", 6)]
+    with store.engine.connect() as connection:
+        query = "SELECT metric, dimensions, value, status FROM lupus_metrics ORDER BY 1, 2"
+        found = [tuple(row) for row in connection.exec_driver_sql(query)]
+    jfk, ewr = '{"origin":"JFK"}', '{"origin":"EWR"}'
+    assert [row[:3] for row in found if row[0] != "avg"] == [
+        *(("null_ratio", where, 0.0) for where in (ewr, jfk, "{}")),
+        *(("row_count", where, count) for where, count in ((ewr, 1.0), (jfk, 5.0), ("{}", 6.0))),
+    ]
+    assert [row[1:] for row in found if row[0] == "avg"] == [(ewr, None, "failed"), (jfk, 2.0, "ok"), ("{}", None, "failed")]
+    assert {row.reason for row in rows(store, "points") if row.value is None} == {"column 'dep_delay' holds 'late', which is no INTEGER"}
+    assert run(detector())["judged"] > 0
+    (tmp_path / "all.csv").write_text(lines.replace("late", "8"))
+    assert run(collector(tmp_path, source=source), run="corrected")["changed"] == 2
+    assert {row.status for row in rows(store, "points")} == {0}
+
+
+def test_late_rows_are_picked_up_by_recollect_and_nobody_is_told_twice(store, folder):
+    """The storm's day comes in halves: judged with the first, told once; what the second changes is recorded and judged silently."""
+    from pyarrow import parquet
+
+    told = tells()
+    collect, detect = collector(folder, recollect=2), detector(on_anomaly_callback=told)
+    collect.execute(context(collect, run="history", conf=RANGE))
+    detect.execute(context(detect, run="history", conf=RANGE))
+    storm = folder / "2013-02-08.parquet"
+    whole = parquet.read_table(storm)
+    parquet.write_table(whole.slice(0, 700), storm)
+    assert run(collect)["periods"] == 3
+    run(detect)
+    assert [digest.total > 0 for digest in told.told] == [True]
+    parquet.write_table(whole, storm)
+    before = {(row.series_id, row.start): row.value for row in rows(store, "points")}
+    summary = run(collect, "2013-02-10")
+    assert (summary["periods"], summary["changed"] > 0) == (3, True)
+    changed = rows(store, "point_revisions")
+    assert {before[row.series_id, row.start] == row.value for row in changed} == {True}
+    assert {row.start for row in changed} == {int(morning("2013-02-08").replace(hour=0).timestamp())}
+    fresh = [row.value for row in rows(store, "points") if (row.series_id, row.start) in {(r.series_id, r.start) for r in changed}]
+    assert whole.num_rows in fresh
+    run(detect, "2013-02-10")
+    assert all("2013-02-08" not in {line.period for line in digest.anomalies} for digest in told.told[1:])
 
 
 def test_the_least_that_one_writes_for_a_warehouse_table(store, monkeypatch):

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from airflow_lupus import pipeline
 from airflow_lupus.detectors import Threshold, Window
 from airflow_lupus.detectors.patterns import Rules
 from airflow_lupus.engines import engine_named
 from airflow_lupus.hooks.source import open_source
 from airflow_lupus.model import Grain, PeriodStatus, TaskRef
-from airflow_lupus.pipeline import judge, measure, save
+from airflow_lupus.pipeline import judge, measure
+from airflow_lupus.pipeline.collecting import Job
 from airflow_lupus.sources import Files
 from airflow_lupus.specs import ColumnMetrics, MeasureSpec, TableMetrics
 from airflow_lupus.stores.sql import SqlStore
@@ -56,10 +58,10 @@ def source(folder: Path | None = None) -> Files:
     return Files(f"{folder or flights.folder()}/{{period:%Y-%m-%d}}.parquet")
 
 
-def collect(store: SqlStore, periods: list[Period], run: str = "range", *, spec: MeasureSpec = SPEC, files: Files | None = None):
+def collect(store: SqlStore, periods: list[Period], run: str = "range", *, spec: MeasureSpec = SPEC, files: Files | None = None, **options):
     files = files or source()
-    measured = measure(spec, open_source(files, periods, spec), engine_named("duckdb"), periods)
-    return measured, save(store, spec, files.definition(), measured, TaskRef("nyc", "collect", run))
+    job = Job(spec, files.definition(), lambda asked: open_source(files, asked, spec), engine_named("duckdb"))
+    return pipeline.collect(store, job, periods, TaskRef("nyc", "collect", run), **options)
 
 
 def detect(store: SqlStore, periods: list[Period], task: TaskRef = DETECT):
@@ -75,7 +77,7 @@ def values(store: SqlStore, metric: str, dims: str) -> dict[str, float]:
 
 
 def test_the_year_equals_pandas_to_1e_12(store):
-    _, saved = collect(store, year())
+    saved = collect(store, year()).saved
     assert saved.added > 20_000
     truth = flights.frame()
     for origin, part in [("EWR", None), ("JFK", None), ("LGA", None)]:
@@ -147,7 +149,7 @@ def test_a_second_run_changes_no_row(store):
     collect(store, year())
     detect(store, year())
     before = dump(store)
-    _, saved = collect(store, year(), "again")
+    saved = collect(store, year(), "again").saved
     report = detect(store, year(), replace(DETECT, run_id="again"))
     assert saved.changed == 0
     assert (report.written, report.news) == (0, [])
@@ -156,8 +158,12 @@ def test_a_second_run_changes_no_row(store):
 
 def test_365_single_days_in_random_order_equal_the_range(tmp_path):
     """Collected in any order, some judged on the way, one detect in the end: the same points and verdicts."""
-    ranged, daily = (SqlStore.at(f"sqlite:///{tmp_path / name}.db") for name in ("range", "daily"))
+    ranged, daily, chunked = (SqlStore.at(f"sqlite:///{tmp_path / name}.db") for name in ("range", "daily", "chunks"))
     collect(ranged, year())
+    told = []
+    collect(chunked, year(), progress=lambda done: told.append(len(done.periods)), budget=2_000)
+    assert len(told) > 5
+    assert meaning(chunked)["points"] == meaning(ranged)["points"]
     detect(ranged, year())
     days = year()
     random.Random(8).shuffle(days)
@@ -191,7 +197,7 @@ def test_a_corrected_day_that_lost_an_airport_leaves_no_ghost(store, tmp_path):
     target = folder / "2013-02-08.parquet"
     rows = parquet.read_table(target)
     parquet.write_table(rows.filter(pc.not_equal(rows["origin"], "JFK")), target)
-    _, saved = collect(store, [storm[1]], "corrected", files=files)
+    saved = collect(store, [storm[1]], "corrected", files=files).saved
     assert saved.retracted > 5
     assert set(values(store, "null_ratio", '{"origin":"JFK"}')) == {"2013-02-07", "2013-02-09"}
     (record,) = store.period_records("flights", DAY, storm[1].epoch, storm[2].epoch)
@@ -216,16 +222,16 @@ def test_missing_empty_and_half_written_days_end_as_documented(store, tmp_path):
     names[1].unlink()
     parquet.write_table(parquet.read_table(names[2]).slice(0, 0), names[2])
     names[3].write_bytes(names[3].read_bytes()[:5000])
-    measured, saved = collect(store, days, files=source(folder))
-    statuses = [record.status for record in measured.measurement.periods]
+    done = collect(store, days, files=source(folder))
+    statuses = [record.status for record in done.periods]
     assert statuses == [PeriodStatus.OK, PeriodStatus.MISSING, PeriodStatus.EMPTY, PeriodStatus.MISSING, PeriodStatus.OK]
-    reasons = [record.reason for record in measured.measurement.periods]
+    reasons = [record.reason for record in done.periods]
     assert "no file at" in reasons[1]
     assert "not a whole Parquet file" in reasons[3]
     assert values(store, "row_count", "{}") == {"2013-01-01": 842.0, "2013-01-03": 0.0, "2013-01-05": 720.0}
     assert values(store, "null_ratio", "{}")["2013-01-03"] is None, "undefined, not zero"
     assert set(values(store, "row_count", '{"origin":"JFK"}')) == {"2013-01-01", "2013-01-05"}
-    assert saved.added > 0
+    assert done.saved.added > 0
     report = detect(store, days)
     assert [problem.status for problem in report.problems] == [PeriodStatus.MISSING, PeriodStatus.EMPTY, PeriodStatus.MISSING]
 
