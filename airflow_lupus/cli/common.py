@@ -51,13 +51,10 @@ def schema_of(store: SqlStore) -> str | None:
     """The store's schema version, None where there is no store: told without creating one, as connecting to SQLite would."""
     from pathlib import Path
 
-    from airflow_lupus.stores import database
-
     url = store.engine.url
     if url.get_backend_name() == "sqlite" and not (url.database and Path(url.database).exists()):
         return None
-    with database.reading(store.engine) as connection:
-        return database.version(connection)
+    return store.database.version()
 
 
 def line(what: str, text: str = "") -> None:

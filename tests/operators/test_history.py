@@ -7,7 +7,8 @@ from airflow.sdk.exceptions import AirflowException
 
 from airflow_lupus import Files, MonitorOperator
 from airflow_lupus.detectors import Window
-from airflow_lupus.model import Grain
+from airflow_lupus.model import Grain, TaskRef
+from airflow_lupus.pipeline import collect
 from airflow_lupus.pipeline import history as module
 from airflow_lupus.stores.sql import SqlStore
 from support.context import context
@@ -32,9 +33,6 @@ def in_one_range(folder, start, end):
     """What a range run would have stored."""
     other = SqlStore.in_memory()
     operator = collector(folder)
-    from airflow_lupus.model import TaskRef
-    from airflow_lupus.pipeline import collect
-
     collect(other, operator.job(DAY), list(DAY.periods(DAY.parse(start), DAY.parse(end))), TaskRef("nyc", "collect", "range"))
     return meaning(other)["points"]
 
