@@ -527,6 +527,26 @@ def test_a_metric_that_cannot_be_computed_is_kept_with_its_reason_and_the_others
     assert {row.status for row in rows(store, "points")} == {0}
 
 
+def test_a_range_says_how_far_it_is_and_keeps_what_it_has_when_it_fails(store, folder, caplog):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    collect = collector(folder)
+    summary = collect.execute(context(collect, run="range", conf=RANGE))
+    assert (summary["periods"], summary["series"]) == (38, 12)
+    assert "1 of 38 periods (3 %), 12 points, " in caplog.text
+    assert "38 of 38 periods (100 %), 456 points, 0 s to go" in caplog.text
+    spoilt = folder / "2013-01-20.parquet"
+    table = parquet.read_table(spoilt)
+    many = pa.array([f"o{i}" for i in range(table.num_rows)])
+    parquet.write_table(table.set_column(table.column_names.index("origin"), "origin", many), spoilt)
+    again = collector(folder, dataset="again", max_groups=100)
+    assert again.execute(context(again, run="range", conf=RANGE))["status"] == "failed"
+    with store.engine.connect() as connection:
+        query = "SELECT status, count(*) FROM lupus_periods GROUP BY dataset_id, status ORDER BY dataset_id, count(*)"
+        assert [tuple(row) for row in connection.exec_driver_sql(query)] == [("ok", 38), ("ok", 1), ("failed", 37)]
+
+
 def test_late_rows_are_picked_up_by_recollect_and_nobody_is_told_twice(store, folder):
     """The storm's day comes in halves: judged with the first, told once; what the second changes is recorded and judged silently."""
     from pyarrow import parquet
