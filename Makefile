@@ -6,7 +6,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 STAMP := $(VENV)/.installed
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test test-fast lint format ui ui-check bench-collect wheel clean help
+.PHONY: demo test test-fast faults lint format ui ui-check bench-collect wheel clean help
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ test: lint $(STAMP)  ## lint, types, and every test: unit, contracts, PostgreSQL
 
 test-fast: $(STAMP)  ## the tests without a running Airflow
 	$(BIN)/python -m pytest -n 2 -m "not e2e"
+
+faults: $(STAMP)  ## the store under 200 kills, failing servers, full disks and crowds of writers (as root: all of it)
+	LUPUS_FAULTS=200 $(BIN)/python -m pytest -n 2 tests/faults
 
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .
