@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
@@ -11,7 +10,7 @@ from urllib.parse import quote
 from airflow_lupus import wording
 from airflow_lupus.model import Grain, PointStatus, Reason, Severity, canonical_json, from_epoch
 from airflow_lupus.plugin import schemas
-from airflow_lupus.stores import reading
+from airflow_lupus.stores import reading, searching
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,11 +39,8 @@ class Explorer:
         """Every dataset with its calendar."""
         with self.store.reading() as tx:
             rows = reading.dataset_rows(tx, wanted.dag_ids)
-            every = reading.all_series(tx, wanted)
-            anomalous = reading.anomaly_counts(tx, wanted)
+            counts = searching.by_dataset(tx, wanted)
             arrivals = reading.calendar(tx, [row.id for row in rows], wanted)
-        counts = Counter(series.dataset_id for series in every)
-        anomalous_counts = Counter(series.dataset_id for series in every if series.id in anomalous)
         by_dataset: dict[int, list[sa.Row[Any]]] = {row.id: [] for row in rows}
         for arrival in arrivals:
             by_dataset[arrival.dataset_id].append(arrival)
@@ -57,8 +53,8 @@ class Explorer:
                     timezone=row.timezone,
                     owner=row.owner,
                     runbook=row.runbook,
-                    series=counts[row.id],
-                    anomalous_series=anomalous_counts[row.id],
+                    series=counts.get(row.id, (0, 0))[0],
+                    anomalous_series=counts.get(row.id, (0, 0))[1],
                     first_period=from_epoch(by_dataset[row.id][0].start) if by_dataset[row.id] else None,
                     last_period=from_epoch(by_dataset[row.id][-1].start) if by_dataset[row.id] else None,
                     calendar=[_arrival(arrival) for arrival in by_dataset[row.id][-CALENDAR:]],
@@ -70,14 +66,11 @@ class Explorer:
     def page(self, wanted: Filter, order: str, limit: int, offset: int) -> schemas.SeriesPage:
         """One page of series, worst first unless asked otherwise, with facets over all of them."""
         with self.store.reading() as tx:
-            anomalous = reading.anomaly_counts(tx, wanted)
-            kept, facets = reading.narrow(reading.all_series(tx, wanted), wanted, anomalous)
-            kept = _ordered(kept, order, anomalous)
-            shown = kept[offset : offset + limit]
-            answer = self._series(tx, shown, wanted, anomalous)
-        severities = [anomalous[row.id].severity for row in kept if row.id in anomalous]
-        counts = {severity.label: severities.count(int(severity)) for severity in Severity if severity}
-        return schemas.SeriesPage(total=len(kept), anomalous=cast("Any", counts), series=answer, facets=_facets(facets))
+            found = searching.page(tx, wanted, order, limit, offset)
+            facets = searching.facets(tx, wanted)
+            answer = self._series(tx, found.series, wanted, {row.id: row for row in found.series if row.severity})
+        counts = {severity.label: found.by_severity.get(int(severity), 0) for severity in Severity if severity}
+        return schemas.SeriesPage(total=found.total, anomalous=cast("Any", counts), series=answer, facets=_facets(facets))
 
     def charts(self, ids: Sequence[int], wanted: Filter) -> schemas.Charts | None:
         """The charts of these series, in this order; None if one of them is not to be seen."""
@@ -131,18 +124,6 @@ class Explorer:
             )
             for row in rows
         ]
-
-
-def _ordered(rows: list[sa.Row[Any]], order: str, anomalous: dict[int, sa.Row[Any]]) -> list[sa.Row[Any]]:
-    """By the worst or the newest anomaly; rows come by name, and sorting is stable."""
-    if order == "worst":
-        quiet = (0, 0.0)
-        return sorted(
-            rows, key=lambda row: (anomalous[row.id].severity, anomalous[row.id].score) if row.id in anomalous else quiet, reverse=True
-        )
-    if order == "newest":
-        return sorted(rows, key=lambda row: anomalous[row.id].newest if row.id in anomalous else 0, reverse=True)
-    return rows
 
 
 def _facets(found: dict[str, dict[str, int]]) -> list[schemas.Facet]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-
-from airflow_lupus.model import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -41,24 +38,6 @@ class Filter:
         if self.end is not None:
             conditions.append(column < self.end)
         return conditions
-
-
-def all_series(tx: Transaction, wanted: Filter) -> list[sa.Row[Any]]:
-    """Every series that the user may see, with its DAG and dataset.
-
-    Narrowing down by column, metric and dimensions is `narrow`, which also counts what each further choice would leave.
-    """
-    t = tx.tables
-    if not wanted.dag_ids:
-        return []
-    query = (
-        sa.select(t.series, t.datasets.c.name.label("dataset"), t.definitions.c.dag_id)
-        .join(t.datasets, t.datasets.c.id == t.series.c.dataset_id)
-        .join(t.definitions, t.definitions.c.id == t.series.c.definition_id)
-        .where(t.definitions.c.dag_id.in_(sorted(wanted.dag_ids)))
-        .order_by(t.datasets.c.name, t.series.c.column_name, t.series.c.metric, t.series.c.level.desc(), t.series.c.dimensions)
-    )
-    return list(tx.execute(query))
 
 
 def series_by_id(tx: Transaction, ids: Collection[int], dag_ids: Collection[str]) -> list[sa.Row[Any]]:
@@ -195,34 +174,3 @@ def annotation_rows(tx: Transaction, dataset_ids: Collection[int], wanted: Filte
     t = tx.tables
     query = sa.select(t.annotations).where(t.annotations.c.dataset_id.in_(list(dataset_ids)), *wanted.in_range(t.annotations.c.start))
     return list(tx.execute(query.order_by(t.annotations.c.start)))
-
-
-def narrow(rows: Sequence[sa.Row[Any]], wanted: Filter, anomalous: Collection[int]) -> tuple[list[sa.Row[Any]], dict[str, dict[str, int]]]:
-    """The series that pass every filter; and per facet its values' counts among those that pass all filters but the facet's own."""
-    words = wanted.text.lower().split()
-    chosen: dict[str, set[str]] = {}
-    for name in ("dataset", "column", "metric", "level"):
-        if getattr(wanted, name):
-            chosen[name] = {canonical_json(value) for value in getattr(wanted, name)}
-    for name, values in wanted.dimensions.items():
-        chosen[f"dim.{name}"] = {canonical_json(value) for value in values}
-    kept: list[sa.Row[Any]] = []
-    facets: dict[str, dict[str, int]] = {}
-    for row in rows:
-        if wanted.anomalous and row.id not in anomalous:
-            continue
-        dims = json.loads(row.dimensions)
-        text = f"{row.dataset} {row.column_name} {row.metric} {row.column_name}.{row.metric} {' '.join(map(str, dims.values()))}".lower()
-        if not all(word in text for word in words):
-            continue
-        has = {"dataset": row.dataset, "column": row.column_name, "metric": row.metric, "level": row.level}
-        has |= {f"dim.{name}": value for name, value in dims.items()}
-        mine = {name: canonical_json(value) for name, value in has.items()}
-        failed = [name for name, values in chosen.items() if mine.get(name) not in values]
-        if not failed:
-            kept.append(row)
-        for name, value in mine.items():
-            if not failed or failed == [name]:
-                counts = facets.setdefault(name, {})
-                counts[value] = counts.get(value, 0) + 1
-    return kept, facets
