@@ -89,12 +89,12 @@ class Detection:
             return int(resolved.start.timestamp()), int(resolved.end.timestamp())
 
         def digests(report: Report) -> list[NewDelivery]:
-            if silent or not (report.news or report.problems):
+            if not (report.news or report.problems):
                 return []
             digest = build(report, links, task.dag_id, task.run_id).to_json()
             return [NewDelivery(name, *report.target, digest) for name in named]
 
-        report = judge(store, dataset, self.rules, task, target_of, digests)
+        report = judge(store, dataset, self.rules, task, target_of, None if silent else digests)
         if silent and report.news:
             log_silence(len(report.news), backfill=_run.is_backfill(context))
         deliver(store, dataset, task, named, context)

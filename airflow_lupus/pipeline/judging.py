@@ -11,6 +11,7 @@ from airflow_lupus.detectors.base import Frame, Verdicts
 from airflow_lupus.exceptions import StoreError
 from airflow_lupus.metrics import metric_named
 from airflow_lupus.model import ANY_COLUMN, PeriodStatus, Reason, Severity, from_epoch
+from airflow_lupus.periods import SHORTEST
 from airflow_lupus.stores.base import SlotKey, VerdictTable
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 TRIES = 5
 """How often to judge again when points change meanwhile."""
+CELLS = 2_000_000
+"""Series × periods that are judged at once: some 300 bytes each, with what the detector makes of them."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ def judge(
 ) -> Report:
     """Judge a run's periods, and every verdict that changed points have made stale; commit verdicts and digests in one transaction.
 
+    What is too large for that is written block by block; the run's own verdicts still come last, together with the digests.
+
     :param target_of: the run's periods as (first start, last end), asked only when no collect task of the same run says them.
     :param deliveries: the digests that the report gives rise to.
     """
@@ -98,24 +103,54 @@ def judge(
         report.problems = [
             record for record in store.period_records(dataset, state.grain, first, end) if record.status is not PeriodStatus.OK
         ]
+        findings = _Findings(state, report)
         tables = {}
+        early: Judged | None = None
         for name, rule, detector in named:
             members = [series for series in state.series if rules.rule_for(series.info.key.name) is rule]
-            table = _judge_slot(store, state, members, detector, state.changed[name], report.target)
-            tables[name] = (keys[name], table)
-        _summarise(report, state, tables)
+            blocks = _blocks(state, members, detector, state.changed[name], report.target)
+            kept = []
+            for block in blocks:
+                table = _judge_slot(store, state, block, detector, state.changed[name], report.target)
+                findings.add(keys[name], table)
+                if len(blocks) > 1:  # too much for one transaction: only what the digest is about has to wait for it
+                    inside = (table.start >= first) & (table.start < end) & (deliveries is not None)
+                    early = store.save_verdicts(state, task, {name: (keys[name], table.where(~inside))}, partial=True)
+                    if early.conflict:
+                        break
+                    findings.written += early.written
+                    findings.fresh |= early.fresh[name]
+                    table = table.where(inside)
+                kept.append(table)
+            if early is not None and early.conflict:
+                break
+            tables[name] = (keys[name], VerdictTable.joined(kept) if kept else _no_verdicts())
+        if early is not None and early.conflict:
+            continue
+        report.anomalies = findings.worst_first()
 
-        def digests(judged: Judged, report: Report = report) -> Sequence[NewDelivery]:
-            fresh = set().union(*judged.fresh.values()) if judged.fresh else set()
+        def digests(judged: Judged, report: Report = report, findings: _Findings = findings) -> Sequence[NewDelivery]:
+            fresh = findings.fresh.union(*judged.fresh.values())
             report.news = [anomaly for anomaly in report.anomalies if anomaly.key in fresh]
             return deliveries(report) if deliveries else ()
 
         outcome = store.save_verdicts(state, task, tables, digests)
         if not outcome.conflict:
-            report.written = outcome.written
+            report.written = findings.written + outcome.written
             return report
     msg = f"Dataset {dataset!r} was written {TRIES} times while it was judged; the next run judges what is left"
     raise StoreError(msg)
+
+
+def _blocks(
+    state: JudgingState, members: Sequence[StoredSeries], detector: Detector, changed: Mapping[int, int], target: tuple[int, int]
+) -> list[Sequence[StoredSeries]]:
+    """The members in blocks of which the history fits into memory."""
+    earliest = min(target[0], *(changed.get(series.id, target[0]) for series in members)) if members else target[0]
+    newest = max(state.newest or earliest, target[1])
+    periods = int((newest - earliest) / SHORTEST[state.grain.unit].total_seconds()) + 1 + (detector.lookback or 0)
+    size = max(1, CELLS // periods)
+    return [members[i : i + size] for i in range(0, len(members), size)]
 
 
 def _judge_slot(
@@ -193,19 +228,26 @@ def _no_verdicts() -> VerdictTable:
     return VerdictTable(integers, integers, *[floats] * 5, *[integers] * 4)
 
 
-def _summarise(report: Report, state: JudgingState, tables: Mapping[str, tuple[SlotKey, VerdictTable]]) -> None:
-    """The run's own anomalies, worst first; of a point that several detectors found, the worst verdict."""
-    by_id = {series.id: series.info for series in state.series}
-    first, end = report.target
-    worst: dict[tuple[int, int], Anomaly] = {}
-    for key, table in tables.values():
-        report.judged += len(table)
+class _Findings:
+    """What the blocks of a judgement come to: the run's own anomalies, each point once by its worst verdict."""
+
+    def __init__(self, state: JudgingState, report: Report) -> None:
+        self.by_id = {series.id: series.info for series in state.series}
+        self.report = report
+        self.worst: dict[tuple[int, int], Anomaly] = {}
+        self.written = 0
+        self.fresh: set[tuple[int, int]] = set()
+
+    def add(self, key: SlotKey, table: VerdictTable) -> None:
+        """Take in the verdicts of a slot."""
+        first, end = self.report.target
         inside = (table.start >= first) & (table.start < end)
-        report.insufficient += int(((table.reason == int(Reason.INSUFFICIENT_HISTORY)) & inside).sum())
+        self.report.judged += len(table)
+        self.report.insufficient += int(((table.reason == int(Reason.INSUFFICIENT_HISTORY)) & inside).sum())
         for i in np.flatnonzero((table.severity > 0) & inside):
             anomaly = Anomaly(
                 series_id=int(table.series_id[i]),
-                info=by_id[int(table.series_id[i])],
+                info=self.by_id[int(table.series_id[i])],
                 start=int(table.start[i]),
                 value=float(table.value[i]),
                 expected=_known(table.expected[i]),
@@ -217,10 +259,12 @@ def _summarise(report: Report, state: JudgingState, tables: Mapping[str, tuple[S
                 detector=key.detector,
                 parameters=key.parameters,
             )
-            before = worst.get(anomaly.key)
+            before = self.worst.get(anomaly.key)
             if before is None or _badness(anomaly) > _badness(before):
-                worst[anomaly.key] = anomaly
-    report.anomalies = sorted(worst.values(), key=_badness, reverse=True)
+                self.worst[anomaly.key] = anomaly
+
+    def worst_first(self) -> list[Anomaly]:
+        return sorted(self.worst.values(), key=_badness, reverse=True)
 
 
 def _known(number: float) -> float | None:

@@ -121,6 +121,17 @@ class VerdictTable:
     def __len__(self) -> int:
         return len(self.series_id)
 
+    def where(self, wanted: np.ndarray) -> VerdictTable:
+        """Those of the verdicts for which this is true."""
+        return VerdictTable(**{name: column[wanted] for name, column in vars(self).items()})
+
+    @classmethod
+    def joined(cls, tables: Sequence[VerdictTable]) -> VerdictTable:
+        """All verdicts of these tables, of which there is one at least."""
+        import numpy as np
+
+        return cls(**{name: np.concatenate([vars(table)[name] for table in tables]) for name in vars(tables[0])})
+
 
 @dataclass(frozen=True)
 class NewDelivery:

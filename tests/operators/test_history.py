@@ -171,7 +171,6 @@ def test_a_second_dag_run_that_is_cleared_brings_no_history(store, folder):
     assert list(records(store)) == ["02-05", "02-06", "02-07", "02-08", "02-09"]
 
 
-@pytest.mark.xfail(reason="until Store.judging takes a run's target from its measurements of origin run alone", strict=False)
 def test_monitor_judges_its_first_day_by_its_history_and_tells_of_that_day_only(store, folder):
     told = tells()
     monitor = MonitorOperator(
