@@ -6,7 +6,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 STAMP := $(VENV)/.installed
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test test-fast faults lint format ui ui-check bench-collect wheel clean help
+.PHONY: demo test test-fast faults lint format ui ui-check bench-collect bench-store wheel clean help
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ ui-check: ui  ## type-check and test the page, and prove that the committed bund
 
 bench-collect: $(STAMP)  ## measure collecting beside pandas, a run a day, and a plain scan
 	PYTHONPATH=demo $(BIN)/python benchmarks/collect.py
+
+bench-store: $(STAMP)  ## measure the store beside the database's own means
+	PYTHONPATH=tests $(BIN)/python benchmarks/store.py $(ARGS)
 
 wheel: $(STAMP)  ## build and check the distribution
 	rm -rf dist && $(BIN)/python -m build && $(BIN)/twine check dist/*

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from airflow_lupus.stores.database import Transaction
-    from airflow_lupus.stores.reading import Filter
+    from airflow_lupus.stores.reading import Filter, Newest
     from airflow_lupus.stores.sql import SqlStore
 
 CALENDAR = 31
@@ -152,7 +152,7 @@ def _severity(number: int | None) -> schemas.Severity | None:
     return cast("schemas.Severity", Severity(number).label) if number else None
 
 
-def _judgement(series: sa.Row[Any], point: sa.Row[Any], verdict: sa.Row[Any] | None) -> schemas.Judgement:
+def _judgement(series: sa.Row[Any], point: sa.Row[Any] | Newest, verdict: sa.Row[Any] | None) -> schemas.Judgement:
     return schemas.Judgement(
         start=from_epoch(point.start),
         end=from_epoch(point.end),

@@ -90,8 +90,10 @@ def among(transaction: Transaction, column: sa.ColumnElement[int], ids: Collecti
     """Conditions that together pick out these ids: one where the database takes them as a whole, else one for each chunk."""
     if not ids:
         return
-    ordered = sorted(ids)
-    if transaction.dialect == "postgresql":
+    ordered = sorted(set(ids))
+    if ordered[-1] - ordered[0] + 1 == len(ordered):  # the series of a dataset usually were made one after the other
+        yield column.between(ordered[0], ordered[-1])
+    elif transaction.dialect == "postgresql":
         yield column == sa.any_(sa.cast(sa.literal(_array(ordered)), sa.ARRAY(sa.BigInteger)))
     elif transaction.dialect == "sqlite":
         each = sa.func.json_each(sa.literal(f"[{','.join(map(str, ordered))}]")).table_valued("value")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
+
+from airflow_lupus.model import Severity
+from airflow_lupus.stores import bulk
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -40,6 +43,13 @@ class Filter:
         return conditions
 
 
+def is_anomaly(verdicts: Any) -> list[sa.ColumnElement[bool]]:
+    """What an anomaly is, as literals: SQLite takes an index over some rows only for the very words that it was made with, and the list
+    lets every database look up each severity's part of the range."""
+    severity = verdicts.c.severity
+    return [severity > sa.literal_column("0"), severity.in_([sa.literal_column(str(int(member))) for member in Severity if member])]
+
+
 def series_by_id(tx: Transaction, ids: Collection[int], dag_ids: Collection[str]) -> list[sa.Row[Any]]:
     t = tx.tables
     query = (
@@ -62,7 +72,7 @@ def anomaly_counts(tx: Transaction, wanted: Filter, ids: Collection[int] | None 
             sa.func.max(t.verdicts.c.severity).label("severity"),
             sa.func.max(sa.func.abs(sa.func.coalesce(t.verdicts.c.score, 0))).label("score"),
         )
-        .where(t.verdicts.c.severity > 0, *wanted.in_range(t.verdicts.c.start))
+        .where(*is_anomaly(t.verdicts), *wanted.in_range(t.verdicts.c.start))
         .group_by(t.verdicts.c.series_id)
     )
     if ids is not None:
@@ -97,16 +107,34 @@ def worst_verdicts(tx: Transaction, ids: Collection[int], wanted: Filter) -> dic
     """The worst anomaly in range of each of these series: by severity, then by distance, then the newest."""
     t = tx.tables
     query = _with_points(t, sa.select(*_verdict_columns(t))).where(
-        t.verdicts.c.series_id.in_(list(ids)), t.verdicts.c.severity > 0, *wanted.in_range(t.verdicts.c.start)
+        t.verdicts.c.series_id.in_(list(ids)), *is_anomaly(t.verdicts), *wanted.in_range(t.verdicts.c.start)
     )
     rows = sorted(tx.execute(query), key=lambda row: (row.severity, abs(row.score or 0), row.start))
     return {row.series_id: row for row in rows}
 
 
-def latest_points(tx: Transaction, ids: Collection[int]) -> dict[int, sa.Row[Any]]:
-    t = tx.tables
-    query = sa.select(t.latest, _end(t.latest)).where(t.latest.c.series_id.in_(list(ids)))
-    return {row.series_id: row for row in tx.execute(query)}
+class Newest(NamedTuple):
+    """The newest point of a series; one of thousands, so that it is no more than a tuple."""
+
+    series_id: int
+    start: int
+    value: float | None
+    seconds: int
+    status: int
+    severity: int | None
+
+    @property
+    def end(self) -> int:
+        return self.start + self.seconds
+
+
+def latest_points(tx: Transaction, ids: Collection[int]) -> dict[int, Newest]:
+    latest = tx.tables.latest
+    found: dict[int, Newest] = {}
+    for condition in bulk.among(tx, latest.c.series_id, ids):
+        rows = tx.rows(sa.select(*[latest.c[name] for name in Newest._fields]).where(condition))
+        found.update({row[0]: Newest._make(row) for row in rows})
+    return found
 
 
 def latest_verdicts(tx: Transaction, ids: Collection[int]) -> dict[int, sa.Row[Any]]:

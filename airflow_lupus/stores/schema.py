@@ -226,11 +226,11 @@ class Tables:
             Column("history", Integer, nullable=False, comment="points it saw"),
             Column("severity", SmallInteger, nullable=False, comment="0: not an anomaly"),
             Column("reason", SmallInteger, nullable=False),
-            # Where the database can, only anomalies are indexed: ordinary verdicts are many and looked up by series.
+            # Where the database can, only anomalies are indexed: ordinary verdicts are many and looked up by series. It has all that
+            # counting anomalies takes.
             Index(
                 f"{prefix}verdicts_anomalous",
-                "severity",
-                "start",
+                *("severity", "start", "series_id", "score"),
                 postgresql_where=text("severity > 0"),
                 sqlite_where=text("severity > 0"),
             ),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from airflow_lupus.model import canonical_json
+from airflow_lupus.model import Severity, canonical_json
 from airflow_lupus.stores.database import MYSQL
+from airflow_lupus.stores.reading import is_anomaly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,25 +39,23 @@ def page(tx: Transaction, wanted: Filter, order: str, limit: int, offset: int) -
     t, bad = tx.tables, _anomalies(tx, wanted)
     base = _from(tx, wanted, bad).where(*_conditions(tx, wanted))
     severity = sa.func.coalesce(bad.c.severity, 0)
-    by_severity = dict(tx.rows(_counted(base, severity)))
     names = (t.datasets.c.name, t.series.c.column_name, t.series.c.metric, t.series.c.level.desc(), t.series.c.dimensions)
     first: dict[str, list[Any]] = {
         "worst": [severity.desc(), sa.func.coalesce(bad.c.score, 0.0).desc()],
         "newest": [sa.func.coalesce(bad.c.newest, 0).desc()],
         "name": [],
     }
-    columns = (
-        t.series,
-        t.datasets.c.name.label("dataset"),
-        t.definitions.c.dag_id,
-        bad.c.anomalies,
-        bad.c.newest,
-        bad.c.severity,
-        bad.c.score,
-    )
-    query = base.with_only_columns(*columns).order_by(*first[order], *names, t.series.c.id).limit(limit).offset(offset)
-    rows = list(tx.execute(query)) if sum(by_severity.values()) > offset else []
-    return Found(rows, sum(by_severity.values()), {severity: count for severity, count in by_severity.items() if severity})
+    anomalies = (bad.c.anomalies, bad.c.newest, bad.c.severity, bad.c.score)
+    # All series are counted in the same pass, by worst severity.
+    counted = [sa.func.count().over().label("total")]
+    counted += [sa.func.sum(sa.case((severity == int(member), 1), else_=0)).over().label(member.name) for member in Severity if member]
+    query = base.with_only_columns(t.series, t.datasets.c.name.label("dataset"), t.definitions.c.dag_id, *anomalies, *counted)
+    rows = list(tx.execute(query.order_by(*first[order], *names, t.series.c.id).limit(limit).offset(offset)))
+    if not rows and offset:  # beyond the last page; the first one knows how many there are
+        return replace(page(tx, wanted, order, 1, 0), series=[])
+    if not rows:
+        return Found([], 0, {})
+    return Found(rows, rows[0].total, {int(member): int(getattr(rows[0], member.name)) for member in Severity if member})
 
 
 def facets(tx: Transaction, wanted: Filter) -> dict[str, dict[str, int]]:
@@ -102,7 +101,7 @@ def _anomalies(tx: Transaction, wanted: Filter) -> sa.Subquery:
             sa.func.max(verdicts.c.severity).label("severity"),
             sa.func.max(sa.func.abs(sa.func.coalesce(verdicts.c.score, 0.0))).label("score"),
         )
-        .where(verdicts.c.severity > 0, *wanted.in_range(verdicts.c.start))
+        .where(*is_anomaly(verdicts), *wanted.in_range(verdicts.c.start))
         .group_by(verdicts.c.series_id)
         .subquery("bad")
     )

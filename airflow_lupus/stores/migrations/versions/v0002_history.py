@@ -113,7 +113,7 @@ def upgrade() -> None:
             FROM {old}""",
     )
     partial = {f"{dialect}_where": sa.text("severity > 0") for dialect in ("postgresql", "sqlite")}
-    create_index("verdicts_anomalous", "verdicts", ["severity", "start"], **partial)
+    create_index("verdicts_anomalous", "verdicts", ["severity", "start", "series_id", "score"], **partial)
     rebuild(
         "latest",
         [
