@@ -153,8 +153,9 @@ def fill(store: SqlStore, first: int, last: int) -> None:
             by_time = "s.id, d.start" if dialect == "sqlite" else "d.start, s.id"
             connection.execute(
                 sa.text(
-                    f"INSERT INTO lupus_points (series_id, start, value, n, measurement_id, seconds, status) "
-                    f"SELECT s.id, d.start, {value}, 1000, {measured}, 86400, 0 FROM lupus_series s CROSS JOIN bench_days d ORDER BY {by_time}"
+                    "INSERT INTO lupus_points (series_id, start, value, n, measurement_id, seconds, status) "
+                    f"SELECT s.id, d.start, {value}, 1000, {measured}, 86400, 0 "
+                    f"FROM lupus_series s CROSS JOIN bench_days d ORDER BY {by_time}"
                 )
             )
             odd = f"CASE WHEN (s.id * 7919 + d.start / 86400 * 104729) % {ANOMALOUS} = 0 THEN 1 + s.id % 3 ELSE 0 END"
