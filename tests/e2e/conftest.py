@@ -58,8 +58,15 @@ class Airflow:
             headers={"Content-Type": "application/json", "Authorization": f"Bearer {self.token() if token is None else token}"},
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
+        for left in reversed(range(10)):
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                if error.code != 503 or not left:
+                    raise
+                time.sleep(1)  # Airflow's own SQLite is busy while it makes many runs
+        raise AssertionError
 
     def status(self, path: str, headers: dict[str, str]) -> int:
         """Only the status of a GET."""
