@@ -20,6 +20,23 @@ ARG_ONLY = argument("--only", help="Collect without judging, or judge what is co
 ARG_DRY_RUN = argument("-n", "--dry-run", help="Say what there is to do, and do nothing", action="store_true")
 ARG_RESTART = argument("--restart", help="Measure again what an earlier start of this backfill has stored", action="store_true")
 
+ARG_FILE = argument("file", help="A .csv, .tsv (also with .gz) or .parquet file; or give --conn-id and --sql", nargs="?", metavar="FILE")
+ARG_CONN_ID = argument("--conn-id", help="The Airflow connection of the database that --sql asks", metavar="CONN_ID")
+ARG_SQL = argument("--sql", help="A query whose rows are imported", metavar="QUERY")
+ARG_OWNER = argument("--dag-id", help="The DAG that the datasets belong to, or will", required=True, metavar="DAG_ID")
+ARG_DATASET = argument("--dataset", help="The dataset of rows that do not name theirs")
+ARG_GRAIN = argument("--grain", help="The length of rows' periods", choices=("hour", "day", "week", "month"), default="day")
+ARG_TIMEZONE = argument("--timezone", help="The zone in which rows' periods begin", default="UTC")
+ARG_DIMENSION = argument("--dimension", help="Columns that are dimensions, with commas between them", metavar="NAME,…")
+ARG_TARGET = argument("target", help="The file to write: .csv or .parquet", metavar="TARGET")
+ARG_DATASETS = argument("--dataset", help="A dataset; may be given again; by default all", action="append")
+ARG_SINCE = argument("--from", help="The first date or time, in each dataset's zone", dest="start", metavar="DATE")
+ARG_UNTIL = argument("--to", help="The date or time after the last: it is not included", dest="end", metavar="DATE")
+ARG_AS_OF = argument("--as-of", help="What was known at this instant, which is in UTC unless it says otherwise", metavar="INSTANT")
+ARG_COPY_TO = argument("--to", help="The Airflow connection of the database that gets the copy", required=True, metavar="CONN_ID")
+ARG_SCHEMA = argument("--schema", help="Schema of the copy's tables; by default the connection's own")
+ARG_PREFIX = argument("--prefix", help="What the names of the copy's tables begin with; by default [lupus] table_prefix")
+
 
 def get_cli_commands() -> list[CLICommand]:
     """The `lupus` group."""
@@ -50,6 +67,35 @@ def get_cli_commands() -> list[CLICommand]:
                 help="Create the store's tables, or bring them to this version",
                 func=lazy_load_command("airflow_lupus.cli.store.upgrade"),
                 args=(ARG_VERBOSE,),
+            ),
+            ActionCommand(
+                name="import",
+                help="Bring in history that other tools have measured; again, it changes nothing",
+                func=lazy_load_command("airflow_lupus.cli.moving.import_"),
+                args=(
+                    ARG_FILE,
+                    ARG_CONN_ID,
+                    ARG_SQL,
+                    ARG_OWNER,
+                    ARG_DATASET,
+                    ARG_GRAIN,
+                    ARG_TIMEZONE,
+                    ARG_DIMENSION,
+                    ARG_DRY_RUN,
+                    ARG_VERBOSE,
+                ),
+            ),
+            ActionCommand(
+                name="export",
+                help="Write points as a file, which import reads",
+                func=lazy_load_command("airflow_lupus.cli.moving.export"),
+                args=(ARG_TARGET, ARG_DATASETS, ARG_SINCE, ARG_UNTIL, ARG_AS_OF, ARG_VERBOSE),
+            ),
+            ActionCommand(
+                name="copy",
+                help="Copy all of the store into another database, and verify the copy",
+                func=lazy_load_command("airflow_lupus.cli.moving.copy"),
+                args=(ARG_COPY_TO, ARG_SCHEMA, ARG_PREFIX, ARG_VERBOSE),
             ),
         ),
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "lupus.db"
 LOCAL_EXECUTORS = ("LocalExecutor", "SequentialExecutor", "InProcessExecutor")
+CONFIGURED = ("[lupus] store_conn_id", "[lupus] store_schema")
 PREFIX = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,19}")
 
 
@@ -38,20 +39,28 @@ def get_store() -> SqlStore:
     return _local(_executors(conf.get("core", "executor", fallback="LocalExecutor")), prefix)
 
 
+def store_at(conn_id: str, schema: str | None = None, prefix: str | None = None) -> SqlStore:
+    """The store in another connection's database; a prefix that is not said is the configured one."""
+    chosen = _prefix(config.get("table_prefix")) if prefix is None else _prefix(prefix, "--prefix")
+    return _by_connection(conn_id, schema or "", chosen, ("--to", "--schema"))
+
+
 @lru_cache
-def _by_connection(conn_id: str, schema: str, prefix: str) -> SqlStore:
-    url = _url(conn_id)
+def _by_connection(conn_id: str, schema: str, prefix: str, said: tuple[str, str] = CONFIGURED) -> SqlStore:
+    """
+    :param said: where connection and schema are named.
+    """
+    url = _url(conn_id, said[0])
     if schema and url.get_backend_name() == "sqlite":
-        msg = f"[lupus] store_schema = {schema!r}: SQLite has no schemas, and connection {conn_id!r} leads to it"
+        msg = f"{said[1]} = {schema!r}: SQLite has no schemas, and connection {conn_id!r} leads to it"
         raise StoreConfigError(msg)
     return SqlStore.at(url, schema=schema or None, prefix=prefix)
 
 
-def _url(conn_id: str) -> URL:
+def _url(conn_id: str, what: str) -> URL:
     """The SQLAlchemy address of an Airflow connection: our own for MySQL and MariaDB, else the one that its hook knows."""
     from sqlalchemy import make_url
 
-    what = "[lupus] store_conn_id"
     found = connection(conn_id, what)
     if found.conn_type in mysql.CONN_TYPES:
         return mysql.mysql_url(found, what)
@@ -62,12 +71,9 @@ def _url(conn_id: str) -> URL:
         return make_url(hook.get_uri())
 
 
-def _prefix(prefix: str) -> str:
+def _prefix(prefix: str, what: str = "[lupus] table_prefix") -> str:
     if not PREFIX.fullmatch(prefix):
-        msg = (
-            f"[lupus] table_prefix = {prefix!r} cannot begin a table's name: use up to 20 letters, digits and underscores, the first not a "
-            "digit"
-        )
+        msg = f"{what} = {prefix!r} cannot begin a table's name: use up to 20 letters, digits and underscores, the first not a digit"
         raise StoreConfigError(msg)
     return prefix
 

@@ -177,6 +177,10 @@ class Store(Protocol):
         """Replace what the scope covers, in the measured periods, with what was measured; missing and failed periods keep their points."""
         ...
 
+    def declared(self, dataset: str) -> tuple[DatasetInfo, str] | None:
+        """A dataset as it was declared last, and the DAG that owns it; None: there is none of that name."""
+        ...
+
     def has_periods(self, dataset: str, grain: Grain) -> bool:
         """Whether anything was ever collected for a dataset at this grain: its first run finds nothing."""
         ...

@@ -82,6 +82,30 @@ class Database:
             yield transaction
 
     @contextmanager
+    def founding(self) -> Iterator[Transaction]:
+        """A transaction that writes into a store which it may have to create first, and that goes with it when it fails; except in
+        MariaDB and MySQL, which commit each change of a schema by itself. Refused when there is a store of another schema in use."""
+        if self.engine.dialect.name in MYSQL:
+            with self.reading() as transaction:
+                self._refuse_in_use(transaction.connection)
+            self.upgrade()
+        with self._begun(writes=True) as transaction, self._alone(transaction):
+            if self._version_in(transaction.connection) != HEAD:
+                self._refuse_in_use(transaction.connection)
+                self._migrate(transaction.connection)
+            yield transaction
+
+    def _refuse_in_use(self, connection: sa.Connection) -> None:
+        """Tables of an older schema that nobody has written to, perhaps since creating them was interrupted, are in nobody's way."""
+        found = self._version_in(connection)
+        self._refuse_newer(found)
+        datasets = sa.table(self.tables.datasets.name, schema=self.tables.metadata.schema)
+        if found in {None, HEAD} or connection.execute(sa.select(sa.literal(1)).select_from(datasets).limit(1)).first() is None:
+            return
+        msg = f"{self.where} holds a metrics store of schema {found} already: name an empty database, or another schema or prefix"
+        raise StoreConfigError(msg)
+
+    @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """A transaction that reads one consistent state."""
         with self._begun(writes=False) as transaction:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import sqlalchemy as sa
 
-from airflow_lupus.model import Period, PeriodRecord, PeriodStatus, from_epoch
+from airflow_lupus.model import Grain, Period, PeriodRecord, PeriodStatus, from_epoch
 from airflow_lupus.stores import judging, outbox, saving
+from airflow_lupus.stores.base import DatasetInfo
 from airflow_lupus.stores.database import Database, connect
 from airflow_lupus.stores.errors import Transient
 from airflow_lupus.stores.schema import DEFAULT_PREFIX
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from airflow_lupus.model import Grain, Measurement, TaskRef
+    from airflow_lupus.model import Measurement, TaskRef
     from airflow_lupus.stores.base import (
-        DatasetInfo,
         Delivery,
         History,
         Judged,
@@ -113,6 +113,15 @@ class SqlStore:
 
     def save(self, dataset: DatasetInfo, definition: Mapping[str, object], scope: Scope, measurement: Measurement, task: TaskRef) -> Saved:
         return self.writing(lambda tx: saving.save(tx, dataset, definition, scope, measurement, task))
+
+    def declared(self, dataset: str) -> tuple[DatasetInfo, str] | None:
+        with self.reading() as tx:
+            row = tx.execute(sa.select(tx.tables.datasets).where(tx.tables.datasets.c.name == dataset)).first()
+        if row is None:
+            return None
+        retention = json.loads(row.retention) if row.retention else {}
+        grain = Grain(row.grain, row.timezone)
+        return DatasetInfo(row.name, grain, bool(row.shared), row.owner, row.runbook, retention), row.dag_id
 
     def has_periods(self, dataset: str, grain: Grain) -> bool:
         with self.reading() as tx:
