@@ -76,7 +76,7 @@ def collect(at: str | SqlStore, version: int, numbers: Sequence[int], run: str =
     """Collect some days; the number of points that this changed."""
 
     def opened(periods: Sequence[Period]) -> Opened:
-        def read(columns: Sequence[str]) -> Iterator[pa.Table]:
+        def read(columns: Sequence[str], periods: Sequence[Period]) -> Iterator[pa.Table]:
             yield rows(version, periods).select(list(columns))
 
         return Opened(Batches({"at": TIME, "shop": TEXT, "amount": NUMBER}, read))
