@@ -20,7 +20,7 @@ ARG_ONLY = argument("--only", help="Collect without judging, or judge what is co
 ARG_DRY_RUN = argument("-n", "--dry-run", help="Say what there is to do, and do nothing", action="store_true")
 ARG_RESTART = argument("--restart", help="Measure again what an earlier start of this backfill has stored", action="store_true")
 ARG_DATASET = argument("--dataset", help="Only this dataset; by default all", metavar="NAME")
-ARG_BEFORE = argument("--before", help="Delete points that start before this date, in the dataset's zone, whatever its age", metavar="DATE")
+ARG_BEFORE = argument("--before", help="Instead of --points: delete what starts before this date, in the dataset's zone", metavar="DATE")
 KEEP_FOR = {
     what: argument(f"--{what}", help=f"Keep {text} for so many days, whatever the dataset's retention says", type=int, metavar="DAYS")
     for what, text in (("points", "points"), ("verdicts", "verdicts"), ("revisions", "what was known before"))
