@@ -19,6 +19,12 @@ ARG_TO = argument("--to", help="The date or time after the last: it is not inclu
 ARG_ONLY = argument("--only", help="Collect without judging, or judge what is collected", choices=("collect", "judge"))
 ARG_DRY_RUN = argument("-n", "--dry-run", help="Say what there is to do, and do nothing", action="store_true")
 ARG_RESTART = argument("--restart", help="Measure again what an earlier start of this backfill has stored", action="store_true")
+ARG_ONE_DATASET = argument("--dataset", help="Only this dataset; by default all", metavar="NAME")
+ARG_BEFORE = argument("--before", help="Instead of --points: delete what starts before this date, in the dataset's zone", metavar="DATE")
+KEEP_FOR = {
+    what: argument(f"--{what}", help=f"Keep {text} for so many days, whatever the dataset's retention says", type=int, metavar="DAYS")
+    for what, text in (("points", "points"), ("verdicts", "verdicts"), ("revisions", "what was known before"))
+}
 
 ARG_FILE = argument("file", help="A .csv, .tsv (also with .gz) or .parquet file; or give --conn-id and --sql", nargs="?", metavar="FILE")
 ARG_CONN_ID = argument("--conn-id", help="The Airflow connection of the database that --sql asks", metavar="CONN_ID")
@@ -96,6 +102,12 @@ def get_cli_commands() -> list[CLICommand]:
                 help="Copy all of the store into another database, and verify the copy",
                 func=lazy_load_command("airflow_lupus.cli.moving.copy"),
                 args=(ARG_COPY_TO, ARG_SCHEMA, ARG_PREFIX, ARG_VERBOSE),
+            ),
+            ActionCommand(
+                name="prune",
+                help="Delete what is older than its dataset keeps; may be stopped and repeated, and runs beside everything else",
+                func=lazy_load_command("airflow_lupus.cli.prune.prune"),
+                args=(ARG_ONE_DATASET, *KEEP_FOR.values(), ARG_BEFORE, ARG_DRY_RUN, ARG_VERBOSE),
             ),
         ),
     )

@@ -16,6 +16,7 @@ from airflow_lupus.operators.links import ChartsLink
 from airflow_lupus.periods import CONF_KEY, PeriodRule
 from airflow_lupus.sources import require_source
 from airflow_lupus.specs import ColumnMetrics, MeasureSpec
+from airflow_lupus.stores.retention import check_retention
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -70,6 +71,8 @@ class MetricCollectOperator(BaseOperator):
     :param owner: who is responsible for the dataset, named in alerts.
     :param runbook: an address with what to do.
     :param shared: another DAG owns the dataset, and this one writes to it deliberately.
+    :param retention: days after which `airflow lupus store prune` deletes something of the dataset, by what it is: `points`, `verdicts`,
+        `revisions`, and `bands`: ordinary verdicts then keep their band alone. What is not named is kept for ever.
     """
 
     template_fields: Sequence[str] = ("dataset", "source", "period")
@@ -103,6 +106,7 @@ class MetricCollectOperator(BaseOperator):
         owner: str | None = None,
         runbook: str | None = None,
         shared: bool = False,
+        retention: Mapping[str, int] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -110,6 +114,7 @@ class MetricCollectOperator(BaseOperator):
         one_of("on_missing", on_missing, ON_MISSING)
         one_of("on_error", on_error, _run.ON_ERROR)
         check_engine(engine)
+        check_retention(retention or {})
         if isinstance(group_columns, str):
             msg = f"{self.task_id}: group_columns must be a list of columns, not the text {group_columns!r}"
             raise SpecError(msg)
@@ -123,7 +128,7 @@ class MetricCollectOperator(BaseOperator):
         self.history = history
         self.on_missing = on_missing
         self.on_error = on_error
-        self.dataset_info = {"owner": owner, "runbook": runbook, "shared": shared}
+        self.dataset_info = {"owner": owner, "runbook": runbook, "shared": shared, "retention": dict(retention or {})}
         own = (ColumnMetrics(column_metrics),) if column_metrics else ()
         self.spec = MeasureSpec(
             dataset=self.dataset,

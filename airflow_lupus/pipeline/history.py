@@ -25,7 +25,7 @@ def before_first_run(store: Store, job: Job, periods: Sequence[Period], task: Ta
     """The periods before these that a dataset's first run is to collect, newest first; none when this is not the first run.
 
     To be asked before the run's own periods are saved. A run whose dataset has nothing before them but what the run itself brought in is
-    the first one again, retried or cleared: it gets the periods that it has not covered yet.
+    the first one again, retried or cleared: it gets the periods that it has not covered yet. What was pruned is not brought back.
     """
     name, grain = job.spec.dataset, job.spec.grain
     covered = []
@@ -37,7 +37,8 @@ def before_first_run(store: Store, job: Job, periods: Sequence[Period], task: Ta
     wanted = [grain.previous(periods[0])]
     while len(wanted) < count:
         wanted.append(grain.previous(wanted[-1]))
-    return [period for period in wanted if not _within(period, covered)]
+    pruned = store.pruned_before(name)
+    return [period for period in wanted if not _within(period, covered) and (pruned is None or period.epoch >= pruned)]
 
 
 def collect_history(

@@ -93,7 +93,7 @@ def judge(
     :param deliveries: the digests that the report gives rise to.
     """
     named = rules.slots()
-    keys = {name: SlotKey(name, detector.name, detector.parameters()) for name, _, detector in named}
+    keys = {name: SlotKey(name, detector.name, detector.parameters(), detector.lookback) for name, _, detector in named}
     for _ in range(TRIES):
         state = store.judging(dataset, task, list(keys.values()))
         if state.series:

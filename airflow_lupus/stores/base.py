@@ -23,7 +23,7 @@ class DatasetInfo:
     owner: str | None = None
     runbook: str | None = None
     retention: Mapping[str, int] = field(default_factory=dict)
-    """Days to keep, by what is kept; see `stores/pruning.py`."""
+    """Days to keep, by what is kept; see `stores/retention.py`."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ class SlotKey:
     name: str
     detector: str
     parameters: Mapping[str, Any]
+    lookback: int | None = None
+    """Periods before a point that its verdict may see; None: all."""
 
 
 @dataclass
@@ -183,6 +185,10 @@ class Store(Protocol):
 
     def has_periods(self, dataset: str, grain: Grain) -> bool:
         """Whether anything was ever collected for a dataset at this grain: its first run finds nothing."""
+        ...
+
+    def pruned_before(self, dataset: str) -> int | None:
+        """The instant before which points of a dataset were pruned; None: none were."""
         ...
 
     def covered(self, dataset: str, task: TaskRef, definition_hash: str) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from airflow_lupus.exceptions import DataMissing, did_you_mean
-from airflow_lupus.model import Grain, SeriesInfo, SeriesKey, canonical_json, digest, dimensions
+from airflow_lupus.model import Grain, Reason, SeriesInfo, SeriesKey, canonical_json, digest, dimensions, from_epoch
 from airflow_lupus.stores import bulk
 from airflow_lupus.stores.base import History, Judged, JudgingState, StoredSeries, VerdictTable
 from airflow_lupus.stores.saving import IMPORTED
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 NUMBERS = ("value", "expected", "lower", "upper", "score")
 INTEGERS = ("history_end", "history", "severity", "reason")
 VERDICT = ("series_id", "start", "slot_id", "parameter_set_id", *NUMBERS, *INTEGERS)
-SEVERITY, FIRST_NUMBER = VERDICT.index("severity"), VERDICT.index("value")
+SEVERITY, REASON, HISTORY = (VERDICT.index(name) for name in ("severity", "reason", "history"))
+PARAMETERS, FIRST_NUMBER, LOWER, UPPER = (VERDICT.index(name) for name in ("parameter_set_id", "value", "lower", "upper"))
 SAME = 1e-9
+NEVER, EVER = -(2**62), 2**62
 FORGOTTEN = 30 * 86_400
 """Seconds after which a detector that judges no more need not be able to go on where it stopped."""
 
@@ -142,10 +144,13 @@ def commit(
         slot_id = _slot(tx, row.id, task, name)
         parameter_set_id = _parameter_set(tx, key)
         old = _old_verdicts(tx, slot_id, table)
+        gone, cut_until = _pruned(tx, row, state.grain, key, table)
         added, updated = [], []
         news = set()
         for verdict in _rows(table, slot_id, parameter_set_id):
             before = old.get(verdict[:2])
+            if verdict[:2] in gone or (before is not None and verdict[1] < cut_until and _saw_more(before, verdict)):
+                continue
             if verdict[SEVERITY] and (before is None or not before[SEVERITY]):
                 news.add((verdict[:2], before is None))
             if before is None:
@@ -167,6 +172,32 @@ def commit(
     if tables and not partial:
         _forget_changes(tx, row)
     return Judged(written=written, fresh=fresh)
+
+
+def _pruned(tx: Transaction, row: sa.Row[Any], grain: Grain, key: SlotKey, table: VerdictTable) -> tuple[set[tuple[int, int]], int]:
+    """The judged points that were pruned meanwhile, and up to when verdicts cannot see all of their history any more."""
+    if row.pruned_before is None or not len(table):
+        return set(), NEVER
+    early = table.start < row.pruned_before
+    judged = set(zip(table.series_id[early].tolist(), table.start[early].tolist(), strict=True))
+    there: set[tuple[int, int]] = set()
+    points = tx.tables.points
+    for condition in bulk.among(tx, points.c.series_id, {series_id for series_id, _ in judged}):
+        there.update(tx.rows(sa.select(points.c.series_id, points.c.start).where(condition, points.c.start < row.pruned_before)))
+    if key.lookback is None:
+        return judged - there, EVER
+    return judged - there, grain.shift(grain.containing(from_epoch(row.pruned_before)), key.lookback).epoch
+
+
+def _saw_more(before: tuple[Any, ...], verdict: tuple[Any, ...]) -> bool:
+    """Whether the verdict before knew the same value, and more of the history than is left of it."""
+    if before[PARAMETERS] != verdict[PARAMETERS] and verdict[REASON] != int(Reason.INSUFFICIENT_HISTORY):
+        return False  # what other parameters make of it is another answer
+    value, old = verdict[FIRST_NUMBER], before[FIRST_NUMBER]
+    if old is None and before[REASON] == int(Reason.NORMAL):  # only its band was kept
+        lower, upper = before[LOWER], before[UPPER]
+        return value is not None and (lower is None or value >= lower) and (upper is None or value <= upper)
+    return _close(old, value) and before[HISTORY] > verdict[HISTORY]
 
 
 def _forget_changes(tx: Transaction, row: sa.Row[Any]) -> None:

@@ -62,6 +62,7 @@ class Tables:
             Column("revision", BigInteger, nullable=False, default=0, comment="counts the transactions that changed points"),
             Column("changes_from", BigInteger, nullable=False, default=0, comment="later changes are all in lupus_changes"),
             Column("retention", _Text, comment="JSON object: days to keep, by what is kept"),
+            Column("pruned_before", BigInteger, comment="points that start before this were pruned; NULL: none were"),
             Column("retired_at", BigInteger, comment="when somebody said that it is no more; NULL: in use"),
         )
 

@@ -134,6 +134,11 @@ class SqlStore:
             )
             return tx.execute(query).first() is not None
 
+    def pruned_before(self, dataset: str) -> int | None:
+        with self.reading() as tx:
+            datasets = tx.tables.datasets
+            return tx.execute(sa.select(datasets.c.pruned_before).where(datasets.c.name == dataset)).scalar()
+
     def covered(self, dataset: str, task: TaskRef, definition_hash: str) -> list[tuple[int, int]]:
         with self.reading() as tx:
             datasets, definitions, measurements = tx.tables.datasets, tx.tables.definitions, tx.tables.measurements

@@ -10,6 +10,8 @@ from airflow_lupus.detectors import Window
 from airflow_lupus.model import Grain, TaskRef
 from airflow_lupus.pipeline import collect
 from airflow_lupus.pipeline import history as module
+from airflow_lupus.stores.pruning import Pruning, datasets
+from airflow_lupus.stores.retention import Limits
 from airflow_lupus.stores.sql import SqlStore
 from support.context import context
 from support.stores import meaning
@@ -62,6 +64,16 @@ def test_the_first_run_also_collects_what_was_before_and_no_later_run_does(store
     run(first(folder), "2013-02-10")
     assert origins[-1] == ("run", "02-09")
     assert len(records(store)) == 40
+
+
+def test_what_was_pruned_is_not_brought_back_by_clearing_the_oldest_run_that_is_left(store, folder):
+    run(first(folder))
+    run(first(folder), "2013-02-10")
+    (dataset,) = datasets(store)
+    Pruning(store, dataset.id, Limits.of({}, 0, before=DAY.containing(DAY.parse("2013-02-09")).epoch)).run(lambda _: None)
+    assert list(records(store)) == ["02-09"]
+    run(first(folder), "2013-02-10")
+    assert list(records(store)) == ["02-09"]
 
 
 def days(start, end):

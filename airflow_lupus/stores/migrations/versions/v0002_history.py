@@ -32,6 +32,7 @@ def upgrade() -> None:
         "datasets",
         sa.Column("changes_from", sa.BigInteger(), nullable=False, server_default="0", comment="later changes are all in lupus_changes"),
         sa.Column("retention", TEXT, comment="JSON object: days to keep, by what is kept"),
+        sa.Column("pruned_before", sa.BigInteger(), comment="points that start before this were pruned; NULL: none were"),
         sa.Column("retired_at", sa.BigInteger(), comment="when somebody said that it is no more; NULL: in use"),
     )
     add_columns("series", sa.Column("retired_at", sa.BigInteger(), comment="when somebody said that it is no more; NULL: in use"))
