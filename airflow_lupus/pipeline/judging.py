@@ -220,7 +220,9 @@ def _summarise(report: Report, state: JudgingState, tables: Mapping[str, tuple[S
             before = worst.get(anomaly.key)
             if before is None or _badness(anomaly) > _badness(before):
                 worst[anomaly.key] = anomaly
-    report.anomalies = sorted(worst.values(), key=_badness, reverse=True)
+    # Equally bad ones by name, whatever order the database has.
+    ordered = sorted(worst.values(), key=lambda anomaly: (str(anomaly.info.key), anomaly.info.key.identity))
+    report.anomalies = sorted(ordered, key=_badness, reverse=True)
 
 
 def _known(number: float) -> float | None:

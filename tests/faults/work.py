@@ -75,8 +75,8 @@ def opened_store(at: str | SqlStore) -> SqlStore:
 def collect(at: str | SqlStore, version: int, numbers: Sequence[int], run: str = "run") -> int:
     """Collect some days; the number of points that this changed."""
 
-    def opened(periods: Sequence[Period]) -> Opened:
-        def read(columns: Sequence[str]) -> Iterator[pa.Table]:
+    def opened(_: Sequence[Period]) -> Opened:
+        def read(columns: Sequence[str], periods: Sequence[Period]) -> Iterator[pa.Table]:
             yield rows(version, periods).select(list(columns))
 
         return Opened(Batches({"at": TIME, "shop": TEXT, "amount": NUMBER}, read))
