@@ -42,6 +42,9 @@ def content(url: str, *, log: bool = True) -> Content:
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     metadata = sa.MetaData()
     metadata.reflect(engine)
+    for column in (column for table in metadata.tables.values() for column in table.columns):
+        if isinstance(column.type, (sa.Numeric, sa.Float)):
+            column.type = sa.Double()  # MariaDB's doubles come as rounded decimals otherwise
     found: Content = {}
     names: dict[str, dict[int, tuple[Any, ...]]] = {}
     with engine.connect() as connection:

@@ -52,7 +52,7 @@ def completes(operation, url, before, after):
 
 @pytest.mark.parametrize("fault", ["restarted", "crashed", "terminated"])
 def test_the_server_ends_the_connection_in_the_middle_of_a_write(scene, server, fault):
-    operation, copy, before, after, writes = scene
+    operation, copy, _, after, writes = scene
     url = with_password(copy())
     child = Child(operation.work, url, *operation.args, hold=writes // 2)
     assert child.follow(HELD)
