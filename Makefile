@@ -29,7 +29,7 @@ test-fast: $(STAMP)  ## the tests without a running Airflow
 	$(BIN)/python -m pytest -n 2 -m "not e2e"
 
 faults: $(STAMP)  ## the store under 200 kills, failing servers, full disks and crowds of writers (as root: all of it)
-	LUPUS_FAULTS=200 $(BIN)/python -m pytest -n 2 tests/faults
+	LUPUS_FAULTS=200 $(BIN)/python -m pytest -n 2 tests/faults tests/stores/test_first_schema.py
 
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .

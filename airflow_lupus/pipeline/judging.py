@@ -264,7 +264,9 @@ class _Findings:
                 self.worst[anomaly.key] = anomaly
 
     def worst_first(self) -> list[Anomaly]:
-        return sorted(self.worst.values(), key=_badness, reverse=True)
+        """Equally bad ones by name, whatever order the database has."""
+        ordered = sorted(self.worst.values(), key=lambda anomaly: (str(anomaly.info.key), anomaly.info.key.identity))
+        return sorted(ordered, key=_badness, reverse=True)
 
 
 def _known(number: float) -> float | None:

@@ -27,6 +27,8 @@ HEAD = "0002"
 BUSY_SECONDS = 60
 """How long a transaction waits for another's lock."""
 MYSQL = ("mysql", "mariadb")
+MYSQL_WAITS = ("innodb_lock_wait_timeout", "lock_wait_timeout")
+"""For a row, and for a table that is being changed; by default a day."""
 _WRITES = "lupus_writes"
 _LOCK_KEY = 0x6C75707573  # "lupus": PostgreSQL migrates under this advisory lock and writes under its shared form
 
@@ -223,7 +225,8 @@ def connect(url: str | sa.URL, **engine_options: Any) -> sa.Engine:
 def _waiting(engine: sa.Engine, backend: str) -> sa.Engine:
     """Let no transaction wait for a lock for ever; a time-out that the address sets stays."""
     # MariaDB may be told to cut what is too long without a word: a name that was cut would not be found again.
-    mysql = f"SET innodb_lock_wait_timeout = {BUSY_SECONDS}, sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
+    waits = [f"{name} = IF(@@session.{name} = @@global.{name}, {BUSY_SECONDS}, @@session.{name})" for name in MYSQL_WAITS]
+    mysql = f"SET {', '.join(waits)}, sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
     patience = BUSY_SECONDS * 1000
     postgresql = f"SELECT set_config('lock_timeout', '{patience}', false) WHERE current_setting('lock_timeout') = '0'"
     statements = {"postgresql": postgresql, **dict.fromkeys(MYSQL, mysql)}

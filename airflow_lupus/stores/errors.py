@@ -59,7 +59,7 @@ def _meaning(error: sa.exc.StatementError, where: str) -> Exception:
     if has(BUSY):
         return StoreError(f"{store} is busy: another transaction held a lock for too long ({first}); nothing was written, try again")
     if has(RIGHTS):
-        return StoreConfigError(f"{store} lets this role or process not do that ({first}): docs/connections.md lists the rights it needs")
+        return StoreConfigError(f"{store} refuses this role or process ({first}): docs/connections.md lists the rights that it needs")
     if has(BROKEN):
         return StoreConfigError(f"{store} cannot be used: {first}; restore it from a backup, or name another one")
     if isinstance(error, sa.exc.DataError) or not isinstance(error, sa.exc.DBAPIError):

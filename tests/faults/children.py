@@ -25,6 +25,8 @@ PRELOADED = [
     "alembic.config",
     "pandas",
     "psycopg2",
+    "pymysql",
+    "sqlalchemy.dialects.mysql",
     "sqlalchemy.dialects.postgresql",
     "sqlalchemy.dialects.sqlite",
     "sqlite3",

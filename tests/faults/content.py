@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import Any
 
 import sqlalchemy as sa
 
-CLOCKS = {"collected_at", "replaced_at", "created_at", "changed_at"}
+CLOCKS = {"collected_at", "replaced_at", "created_at", "changed_at", "judged_at"}
 NAMES = {
     "datasets": ("name",),
     "definitions": ("dag_id", "task_id", "hash"),
@@ -18,6 +17,16 @@ NAMES = {
     "slots": ("dag_id", "task_id", "name"),
 }
 """What makes a row of a table itself, for those that others refer to."""
+REFERENCES = {
+    "dataset_id": "datasets",
+    "definition_id": "definitions",
+    "measurement_id": "measurements",
+    "replaced_by": "measurements",
+    "series_id": "series",
+    "parameter_set_id": "parameter_sets",
+    "slot_id": "slots",
+}
+"""Column → the table it refers to: the large tables have no foreign keys that would tell."""
 LOG = "measurements"
 """One line for each run that committed, a retry's too."""
 
@@ -33,31 +42,23 @@ def content(url: str, *, log: bool = True) -> Content:
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     metadata = sa.MetaData()
     metadata.reflect(engine)
+    for column in (column for table in metadata.tables.values() for column in table.columns):
+        if isinstance(column.type, (sa.Numeric, sa.Float)):
+            column.type = sa.Double()  # MariaDB's doubles come as rounded decimals otherwise
     found: Content = {}
     names: dict[str, dict[int, tuple[Any, ...]]] = {}
     with engine.connect() as connection:
-        for table in metadata.sorted_tables:  # those that are referred to come first
-            name = _short(table)
-            rows = connection.execute(sa.select(table)).all()
-            keys = [column.name for column in table.columns]
-            refers = {key.parent.name: _short(key.column.table) for key in table.foreign_keys}
-            if name in NAMES:
-                at = [keys.index(part) for part in ("id", *NAMES[name])]
-                names[name] = {row[at[0]]: tuple(row[i] for i in at[1:]) for row in rows}
-            shown = [(i, names.get(refers.get(key, ""))) for i, key in enumerate(keys) if key not in CLOCKS | {"id"}]
-            if log or name != LOG:
-                found[name] = Counter(tuple(_meant(row[i], of) for i, of in shown) for row in rows)
+        tables = {_short(table): table for table in metadata.tables.values()}
+        rows = {name: connection.execute(sa.select(table)).mappings().all() for name, table in tables.items()}
+    for name, key in NAMES.items():
+        names[name] = {row["id"]: tuple(row[part] for part in key) for row in rows[name]}
+    for name, table in tables.items():
+        shown = [
+            (column.name, names.get(REFERENCES.get(column.name, ""))) for column in table.columns if column.name not in CLOCKS | {"id"}
+        ]
+        if log or name != LOG:
+            found[name] = Counter(tuple(of[row[key]] if of else row[key] for key, of in shown) for row in rows[name])
     return found
-
-
-def _meant(value: Any, names: dict[int, tuple[Any, ...]] | None) -> Any:
-    """A reference as what it refers to, and a digest with its anomalies in one order: equally bad ones come in any."""
-    if names is not None and value is not None:
-        return names[value]
-    if isinstance(value, str) and value.startswith('{"dataset"') and '"anomalies"' in value:
-        digest = json.loads(value)
-        return json.dumps({**digest, "anomalies": sorted(digest["anomalies"], key=json.dumps)})
-    return value
 
 
 def version_table(url: str) -> str:

@@ -81,13 +81,17 @@ def member(url: str, number: int, shops: int, start: Barrier, written: Barrier) 
         did["detects" if detect(store, f"run {number}") else "left to the next"] += 1
 
     start.wait()
-    if number < 4:
-        saved(range(30))
-    else:
-        for i, day in enumerate(chance.sample(range(30), 30)):
-            saved([day])
-            if number >= 12 and i % 10 == number % 10:
-                detected()
+    try:
+        if number < 4:
+            saved(range(30))
+        else:
+            for i, day in enumerate(chance.sample(range(30), 30)):
+                saved([day])
+                if number >= 12 and i % 10 == number % 10:
+                    detected()
+    except Exception:
+        written.abort()  # nobody needs to wait for us
+        raise
     written.wait()
     if number < 8:
         for day in chance.sample(CORRECTED, len(CORRECTED)):

@@ -15,7 +15,7 @@ from support import servers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SERVERS = {"postgres": (servers.PostgresServer, servers.postgres)}
+SERVERS = {"postgres": (servers.PostgresServer, servers.postgres), "mariadb": (servers.MariaServer, servers.maria)}
 """Kind → a server of one's own, that may be killed, and the one that this process' tests share."""
 KINDS = ("sqlite", *SERVERS)
 
@@ -51,12 +51,27 @@ def prepared(kind: str, folder: Path, prepare: Callable[[str], None], server: se
             shutil.copyfile(str(origin.database), str(url.database))
         elif server is not None and kind == "postgres":
             server.execute(f'CREATE DATABASE "{url.database}" TEMPLATE "{origin.database}"')
-        else:  # no way to copy a whole database inside the server
-            url = sa.make_url(fresh(kind, folder, server))
-            prepare(text(url))
+        elif server is not None:
+            url = server.new_database()
+            _copy_tables(server, str(origin.database), str(url.database))
         return text(url)
 
     return copy
+
+
+def _copy_tables(server: servers.Server, origin: str, copy: str) -> None:
+    """MariaDB copies no whole database: every table as it describes it itself, with its rows, and the view."""
+    engine = sa.create_engine(server.url.set(database=copy), poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SET foreign_key_checks = 0")
+        inspector = sa.inspect(connection)
+        for name in inspector.get_table_names(schema=origin):
+            statement = connection.exec_driver_sql(f"SHOW CREATE TABLE `{origin}`.`{name}`").one()[1]
+            connection.exec_driver_sql(statement.replace("%", "%%"))
+            connection.exec_driver_sql(f"INSERT INTO `{name}` SELECT * FROM `{origin}`.`{name}`")
+        for name in inspector.get_view_names(schema=origin):
+            statement = connection.exec_driver_sql(f"SHOW CREATE VIEW `{origin}`.`{name}`").one()[1]
+            connection.exec_driver_sql(statement.replace(f"`{origin}`.", f"`{copy}`.").replace("%", "%%"))
 
 
 def discard(url: str) -> None:
@@ -67,3 +82,5 @@ def discard(url: str) -> None:
             Path(str(address.database) + suffix).unlink(missing_ok=True)
     elif address.get_backend_name() == "postgresql":
         servers.postgres().execute(f'DROP DATABASE "{address.database}" WITH (FORCE)')
+    else:
+        servers.maria().execute(f"DROP DATABASE `{address.database}`")

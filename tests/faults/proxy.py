@@ -46,9 +46,12 @@ class Proxy:
         self._listener.close()
         self._folder.cleanup()
 
-    def cut(self) -> None:
-        """Drop every connection that is open now; new ones get through."""
+    def cut(self, *, for_good: bool = False) -> None:
+        """Drop every connection that is open now; new ones get through, unless it is for good."""
         self.was_cut.set()
+        if for_good:
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
         for end in self._open:
             try:
                 end.shutdown(socket.SHUT_RDWR)

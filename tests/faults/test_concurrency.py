@@ -15,16 +15,17 @@ from faults.content import content
 from faults.kinds import KINDS, fresh
 from support.stores import meaning
 
-SHOPS = 500 if int(os.environ.get("LUPUS_FAULTS", "40")) >= 200 else 200
-"""Series, each of 30 periods; the full size is that of `make faults`."""
+FULL = int(os.environ.get("LUPUS_FAULTS", "40")) >= 200
+SIZES = {"sqlite": 500, "postgres": 500, "mariadb": 200 if FULL else 50}
+"""Series, each of 30 periods."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_sixteen_processes(kind, tmp_path, record_property):
-    url = fresh(kind, tmp_path)
+    url, shops = fresh(kind, tmp_path), SIZES[kind]
     context = get_context("forkserver")
     start, written = context.Barrier(crowd.WRITERS, timeout=300), context.Barrier(crowd.WRITERS, timeout=900)
-    children = together((crowd.member, url, number, SHOPS, start, written) for number in range(crowd.WRITERS))
+    children = together((crowd.member, url, number, shops, start, written) for number in range(crowd.WRITERS))
     assert [child.outcome for child in children if isinstance(child.outcome, Failure)] == []
     did = sum((Counter(child.outcome) for child in children), Counter())
     did["retries inside the store"] = sum(child.phases.count("rolled back") for child in children)
@@ -35,7 +36,7 @@ def test_sixteen_processes(kind, tmp_path, record_property):
     assert crowd.detect(store, "last")
     expected = {
         (crowd.info(shop).key.identity, crowd.PERIODS[day].epoch): crowd.value(shop, day, corrected=True)
-        for shop in range(SHOPS)
+        for shop in range(shops)
         for day in range(30)
         if crowd.value(shop, day, corrected=True) is not None
     }
@@ -44,17 +45,17 @@ def test_sixteen_processes(kind, tmp_path, record_property):
     assert {row[:2]: row[3] for row in found["points"]} == expected
 
     fresh_store = SqlStore.in_memory()
-    crowd.save(fresh_store, SHOPS, range(30), "only")
-    crowd.save(fresh_store, SHOPS, crowd.CORRECTED, "only", corrected=True)
+    crowd.save(fresh_store, shops, range(30), "only")
+    crowd.save(fresh_store, shops, crowd.CORRECTED, "only", corrected=True)
     crowd.detect(fresh_store, "only")
     assert len(found["verdicts"]) == len(expected)
     assert found["verdicts"] == meaning(fresh_store)["verdicts"], "no verdict is stale"
 
     held = content(url)
     corrected = sum(
-        crowd.value(shop, day, corrected=False) != crowd.value(shop, day, corrected=True) for shop in range(SHOPS) for day in range(30)
+        crowd.value(shop, day, corrected=False) != crowd.value(shop, day, corrected=True) for shop in range(shops) for day in range(30)
     )
     assert held["point_revisions"].total() == corrected, "each correction once, whoever was first"
-    assert (held["measurements"].total(), held["periods"].total(), held["latest"].total()) == (did["saves"], 30, SHOPS)
+    assert (held["measurements"].total(), held["periods"].total(), held["latest"].total()) == (did["saves"], 30, shops)
     assert did["saves"] == 4 + 12 * 30 + 8 * len(crowd.CORRECTED) + 8
     store.engine.dispose()

@@ -1,4 +1,5 @@
-"""Whatever text a user's data and DAGs hold comes back exactly as it was, or is refused before anything is written."""
+"""Whatever text a user's data and DAGs hold comes back exactly as it was, or is refused before anything is written; errors' texts are kept
+with what no database can hold replaced."""
 
 from __future__ import annotations
 
@@ -97,7 +98,10 @@ class Case:
         return found[field] if field != "point_reason" else only(store, "points", "reason", stored.id)
 
     def text(self, field: str) -> object:
-        return {"value": (self.dims or {}).get("shop"), "name": next(iter(self.dims or {}), None)}.get(field) or getattr(self, field, "")
+        found = {"value": (self.dims or {}).get("shop"), "name": next(iter(self.dims or {}), None)}.get(field) or getattr(self, field, "")
+        if field.endswith("reason"):  # the text of an error: better with a character replaced than not at all
+            return found.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+        return found
 
 
 def only(store: SqlStore, table: str, column: str, series_id: int) -> object:
@@ -138,7 +142,6 @@ def test_text_of_any_script_comes_back(store, field, text):
     assert case.read(store, field) == case.text(field)
 
 
-@pytest.mark.xfail(strict=True, reason="NUL, halves of pairs and long text end in a driver's error")
 @pytest.mark.parametrize("field", FIELDS)
 @settings(max_examples=20, deadline=None, derandomize=True)
 @examples

@@ -56,6 +56,9 @@ def has_table(name: str) -> bool:
 
 
 def columns_of(name: str) -> set[str]:
+    """None where there is no such table: a migration was killed before the new one got the old one's name."""
+    if not has_table(name):
+        return set()
     return {column["name"] for column in sa.inspect(op.get_bind()).get_columns(named(name), schema=schema())}
 
 
