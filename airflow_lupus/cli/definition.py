@@ -19,6 +19,20 @@ ARG_TO = argument("--to", help="The date or time after the last: it is not inclu
 ARG_ONLY = argument("--only", help="Collect without judging, or judge what is collected", choices=("collect", "judge"))
 ARG_DRY_RUN = argument("-n", "--dry-run", help="Say what there is to do, and do nothing", action="store_true")
 ARG_RESTART = argument("--restart", help="Measure again what an earlier start of this backfill has stored", action="store_true")
+ARG_DATASET = argument("--dataset", help="The dataset", required=True)
+ARG_ANY_DATASET = argument("--dataset", help="The dataset; by default all")
+ARG_COLUMN = argument("--column", help="One of its columns")
+ARG_METRIC = argument("--metric", help="A metric")
+ARG_DIMENSION = argument("--dimension", help="One of its dimensions")
+ARG_NEW_NAME = argument("--to", help="The new name", required=True)
+ARG_GROUP = argument(
+    "--dimension", help="A group, as in origin=LGA; can be given for several dimensions", action="append", metavar="NAME=VALUE"
+)
+ARG_UNDO = argument("--undo", help="Bring back what was retired", action="store_true")
+ARG_YES = argument("--yes", help="Really delete it; without this, it is only counted", action="store_true")
+ARG_SINCE_PERIOD = argument("--from", help="Only points of periods from this date or time on, in UTC", dest="start", metavar="DATE")
+ARG_UNTIL_PERIOD = argument("--to", help="Only points of periods before this date or time", dest="end", metavar="DATE")
+ARG_SINCE = argument("--since", help="Only what was replaced at this date or time or later", metavar="DATE")
 
 
 def get_cli_commands() -> list[CLICommand]:
@@ -50,6 +64,30 @@ def get_cli_commands() -> list[CLICommand]:
                 help="Create the store's tables, or bring them to this version",
                 func=lazy_load_command("airflow_lupus.cli.store.upgrade"),
                 args=(ARG_VERBOSE,),
+            ),
+            ActionCommand(
+                name="rename",
+                help="Give a dataset, a column or a dimension another name, its history kept",
+                func=lazy_load_command("airflow_lupus.cli.names.rename"),
+                args=(ARG_DATASET, ARG_COLUMN, ARG_DIMENSION, ARG_NEW_NAME, ARG_DRY_RUN, ARG_VERBOSE),
+            ),
+            ActionCommand(
+                name="retire",
+                help="Neither show nor judge a dataset, or some of its series, any more; history stays",
+                func=lazy_load_command("airflow_lupus.cli.names.retire"),
+                args=(ARG_DATASET, ARG_COLUMN, ARG_METRIC, ARG_GROUP, ARG_UNDO, ARG_VERBOSE),
+            ),
+            ActionCommand(
+                name="forget",
+                help="Delete a dataset, or some of its series, with all history",
+                func=lazy_load_command("airflow_lupus.cli.names.forget"),
+                args=(ARG_DATASET, ARG_COLUMN, ARG_METRIC, ARG_GROUP, ARG_YES, ARG_VERBOSE),
+            ),
+            ActionCommand(
+                name="restatements",
+                help="List the points that later measurements replaced or did not find any more",
+                func=lazy_load_command("airflow_lupus.cli.names.restatements"),
+                args=(ARG_ANY_DATASET, ARG_SINCE_PERIOD, ARG_UNTIL_PERIOD, ARG_SINCE, ARG_VERBOSE),
             ),
         ),
     )

@@ -23,7 +23,7 @@ def comparable(text: str, home_folder: str) -> str:
 def test_commands_print_what_is_documented(home, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(backfill, "FAST", float("inf"))
     home.add_example()
-    assert len(BLOCKS) == 6
+    assert len(BLOCKS) == 7
     for words, documented in BLOCKS:
         ran = home.run(*words.split())
         assert ran.code == 0, ran.err
