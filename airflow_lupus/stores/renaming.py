@@ -118,6 +118,9 @@ def _plan(tx: Transaction, change: Rename) -> _Plan:
     if not change.new or change.new == change.old:
         msg = f"{change.old!r} needs another name to be renamed to, not {change.new!r}"
         raise SpecError(msg)
+    if ANY_COLUMN in {change.old, change.new}:
+        msg = f"{ANY_COLUMN!r} stands for the whole table and cannot be renamed, nor can anything be called so"
+        raise SpecError(msg)
     check_text(change.what, change.new)
     dataset = rows[change.dataset]
     target = rows.get(change.new) if change.what == "dataset" else None
@@ -174,7 +177,7 @@ def _renamed(change: Rename, row: sa.Row[Any], grouped: bool) -> SeriesKey | Non
     if change.what == "dataset":
         dataset = change.new
     elif change.what == "column":
-        if column != change.old or ANY_COLUMN in {change.old, change.new}:
+        if column != change.old:
             return None
         column = change.new
         if not grouped and change.old in dims:

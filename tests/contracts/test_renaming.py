@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import TYPE_CHECKING
 
 import pytest
@@ -196,6 +198,7 @@ def test_absent_groups_have_the_new_name(store):
         (("dimension", "flights", "carrier", "x"), SpecError, r"'carrier'.*rename the column"),
         (("dimension", "flights", "origin", "carrier"), SpecError, r"both dimensions 'origin' and 'carrier'"),
         (("dimension", "flights", "origin", "level"), SpecError, r"name of our own tables"),
+        (("column", "flights", "dep_time", "*"), SpecError, r"stands for the whole table"),
         (("column", "flights", "dep_time", "dep_time"), SpecError, r"needs another name"),
         (("column", "flights", "dep_time", "x" * 300), SpecError, r"may have 250 characters"),
         (("dataset", "flights", "flights", "theirs"), OwnershipError, r"'theirs' belongs to DAG 'other'.*'nyc'"),
@@ -219,3 +222,27 @@ def test_a_detect_that_began_before_the_rename_writes_nothing(store):
     state = store.judging("flights", task(name="detect"), [])
     do(store, "dataset", "flights", "flights", "departures")
     assert store.save_verdicts(state, task(name="detect"), {}).conflict
+
+
+def test_tasks_may_write_under_both_names_while_it_is_renamed(store):
+    if not store.engine.url.database:
+        pytest.skip("one connection, which threads would share")
+    collect(store, range(5))
+    collect(store, range(5, 7), dataset="departures")
+    together = Barrier(4, timeout=30)
+
+    def work(number):
+        together.wait()
+        if number == 0:
+            do(store, "dataset", "flights", "flights", "departures")
+        else:
+            collect(store, [10 + number], dataset="flights" if number == 1 else "departures", run=str(number))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    names = {row.name for row in rows(store, "datasets")}
+    if "flights" in names:  # the one that still had the old name came after the rename: it is a dataset anew
+        do(store, "dataset", "flights", "flights", "departures")
+    assert len(rows(store, "series")) == 6
+    assert sorted(row.start for row in rows(store, "points")) == sorted([day(n).epoch for n in (*range(7), 11, 12, 13)] * 6)
+    assert collect(store, [14], dataset="departures").added == 6
