@@ -129,7 +129,8 @@ def _plan(tx: Transaction, change: Rename) -> _Plan:
     every = tx.execute(sa.select(t.series).where(t.series.c.dataset_id.in_([row.id for row in (dataset, target) if row is not None])))
     series = {row.id: row for row in every}
     mine = {row.id: row for row in series.values() if row.dataset_id == dataset.id}
-    keys = {series_id: key for series_id, row in mine.items() if (key := _renamed(change, row, _groups(mine, change))) is not None}
+    grouped = _groups(mine, change)
+    keys = {series_id: key for series_id, row in mine.items() if (key := _renamed(change, row, grouped)) is not None}
     if not keys and change.what != "dataset":
         _refuse_unknown(change, mine)
     found = {row.identity: row.id for row in series.values()}
