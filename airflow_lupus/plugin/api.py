@@ -13,11 +13,13 @@ from airflow_lupus.plugin import schemas  # noqa: TC001  FastAPI needs it at run
 from airflow_lupus.plugin.access import ReadableDags, get_user
 from airflow_lupus.plugin.explorer import Explorer
 from airflow_lupus.stores.reading import Filter
+from airflow_lupus.stores.restating import Restated
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(get_user)])
 
 At = Annotated[datetime | None, Query(description="ISO date or instant; without a zone it is UTC")]
 Words = Annotated[list[str] | None, Query()]
+Retired = Annotated[bool, Query(description="Show what is retired too")]
 MOST_CHARTS = 50
 
 
@@ -51,9 +53,10 @@ def datasets(
     dag_id: str | None = None,
     start: Annotated[At, Query(alias="from")] = None,
     end: Annotated[At, Query(alias="to")] = None,
+    retired: Retired = False,
 ) -> schemas.Datasets:
     """The datasets that readable DAGs measure, and how their periods arrived."""
-    wanted = Filter(_mine(readable, dag_id), start=_epoch(start), end=_epoch(end))
+    wanted = Filter(_mine(readable, dag_id), start=_epoch(start), end=_epoch(end), retired=retired)
     return Explorer(get_store()).datasets(wanted)
 
 
@@ -70,6 +73,7 @@ def series(
     anomalous: bool = False,
     start: Annotated[At, Query(alias="from")] = None,
     end: Annotated[At, Query(alias="to")] = None,
+    retired: Retired = False,
     order: Literal["worst", "name", "newest"] = "worst",
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     offset: Annotated[int, Query(ge=0)] = 0,
@@ -86,6 +90,7 @@ def series(
         start=_epoch(start),
         end=_epoch(end),
         anomalous=anomalous,
+        retired=retired,
     )
     return Explorer(get_store()).page(wanted, order, limit, offset)
 
@@ -96,10 +101,33 @@ def charts(
     id: Annotated[list[int], Query(max_length=MOST_CHARTS)],  # noqa: A002  the query's own name
     start: Annotated[At, Query(alias="from")] = None,
     end: Annotated[At, Query(alias="to")] = None,
+    as_of: At = None,
 ) -> schemas.Charts:
-    """Points, bands and anomalies of some series."""
-    found = Explorer(get_store()).charts(id, Filter(readable, start=_epoch(start), end=_epoch(end)))
+    """Points, bands and anomalies of some series, retired ones too; `as_of`: as they were known at an instant.
+
+    Verdicts are kept of the newest value only, so a value that was replaced after the instant comes without one.
+    """
+    found = Explorer(get_store()).charts(id, Filter(readable, start=_epoch(start), end=_epoch(end), as_of=_epoch(as_of)))
     if found is None:
         msg = "No such series, or one of a DAG that you may not read"
         raise HTTPException(404, msg)
     return found
+
+
+@router.get("/restatements")
+def restatements(
+    readable: ReadableDags,
+    dataset: str | None = None,
+    start: Annotated[At, Query(alias="from")] = None,
+    end: Annotated[At, Query(alias="to")] = None,
+    since: At = None,
+    retired: Retired = False,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> schemas.Restatements:
+    """Points that later measurements replaced or did not find any more, the newest first.
+
+    `from` and `to` are about the points' periods, `since` about when they were replaced.
+    """
+    wanted = Restated(readable, dataset, _epoch(start), _epoch(end), _epoch(since), retired)
+    return Explorer(get_store()).restatements(wanted, limit, offset)

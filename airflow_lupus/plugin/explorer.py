@@ -11,6 +11,7 @@ from airflow_lupus import wording
 from airflow_lupus.model import Grain, PointStatus, Reason, Severity, canonical_json, from_epoch
 from airflow_lupus.plugin import schemas
 from airflow_lupus.stores import reading, searching
+from airflow_lupus.stores.restating import RUN, restatements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_lupus.stores.database import Transaction
     from airflow_lupus.stores.reading import Filter, Newest
+    from airflow_lupus.stores.restating import Restated
     from airflow_lupus.stores.sql import SqlStore
 
 CALENDAR = 31
@@ -38,7 +40,7 @@ class Explorer:
     def datasets(self, wanted: Filter) -> schemas.Datasets:
         """Every dataset with its calendar."""
         with self.store.reading() as tx:
-            rows = reading.dataset_rows(tx, wanted.dag_ids)
+            rows = reading.dataset_rows(tx, wanted)
             counts = searching.by_dataset(tx, wanted)
             arrivals = reading.calendar(tx, [row.id for row in rows], wanted)
         by_dataset: dict[int, list[sa.Row[Any]]] = {row.id: [] for row in rows}
@@ -98,6 +100,12 @@ class Explorer:
                 for row, series in zip(rows, described, strict=True)
             ]
         )
+
+    def restatements(self, wanted: Restated, limit: int, offset: int) -> schemas.Restatements:
+        """A page of replaced and retracted points."""
+        with self.store.reading() as tx:
+            total, rows = restatements(tx, wanted, limit, offset)
+        return schemas.Restatements(total=total, restatements=[_restatement(row) for row in rows])
 
     def _series(
         self, tx: Transaction, rows: Sequence[sa.Row[Any]], wanted: Filter, anomalous: dict[int, sa.Row[Any]]
@@ -266,13 +274,39 @@ def _end(unit: str, timezone: str, start: int) -> datetime:
     return Grain(unit, timezone).containing(from_epoch(start)).end
 
 
+def _restatement(row: sa.Row[Any]) -> schemas.Restatement:
+    return schemas.Restatement(
+        series_id=row.series_id,
+        dataset=row.dataset,
+        column=row.column_name,
+        metric=row.metric,
+        dimensions=json.loads(row.dimensions),
+        level=row.level,
+        unit=row.unit,
+        start=from_epoch(row.start),
+        end=from_epoch(row.end),
+        before=row.before,
+        before_status=cast("schemas.PointStatus", PointStatus(row.before_status).label),
+        after=row.after,
+        after_status="retracted" if row.after_status is None else cast("schemas.PointStatus", PointStatus(row.after_status).label),
+        replaced_at=from_epoch(row.replaced_at),
+        replaced_by=_linked(*(getattr(row, f"by_{name}") for name in RUN)),
+        measured_by=_linked(*(getattr(row, f"was_{name}") for name in RUN)),
+    )
+
+
 def _run(point: sa.Row[Any], known: dict[str, int], runs: list[schemas.Run]) -> int:
-    key = canonical_json([point.dag_id, point.run_id, point.task_id, point.map_index, point.try_number])
+    task = [getattr(point, name) for name in RUN]
+    key = canonical_json(task)
     if key not in known:
-        run_url = f"dags/{quote(point.dag_id, safe='')}/runs/{quote(point.run_id, safe='')}"
-        mapped = f"/mapped/{point.map_index}" if point.map_index >= 0 else ""
-        log_url = f"{run_url}/tasks/{quote(point.task_id, safe='')}{mapped}?try_number={point.try_number}"
         known[key] = len(runs)
-        run = {"dag_id": point.dag_id, "run_id": point.run_id, "task_id": point.task_id, "try_number": point.try_number}
-        runs.append(schemas.Run(**run, run_url=run_url, log_url=log_url))
+        runs.append(_linked(*task))
     return known[key]
+
+
+def _linked(dag_id: str, task_id: str, run_id: str, map_index: int, try_number: int) -> schemas.Run:
+    """A task instance with the addresses of its run and log."""
+    run_url = f"dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
+    mapped = f"/mapped/{map_index}" if map_index >= 0 else ""
+    log_url = f"{run_url}/tasks/{quote(task_id, safe='')}{mapped}?try_number={try_number}"
+    return schemas.Run(dag_id=dag_id, run_id=run_id, task_id=task_id, try_number=try_number, run_url=run_url, log_url=log_url)

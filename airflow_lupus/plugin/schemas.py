@@ -165,3 +165,31 @@ class Chart(BaseModel):
 
 class Charts(BaseModel):
     charts: list[Chart]
+
+
+class Restatement(BaseModel):
+    """A point that a later measurement replaced, or did not find any more."""
+
+    series_id: int
+    dataset: str
+    column: str
+    metric: str
+    dimensions: dict[str, DimensionValue]
+    level: Level
+    unit: str | None
+    start: datetime
+    end: datetime
+    before: float | None
+    before_status: PointStatus
+    after: float | None
+    after_status: PointStatus | Literal["retracted"]
+    replaced_at: datetime
+    replaced_by: Run
+    measured_by: Run
+    """What had measured the value before."""
+
+
+class Restatements(BaseModel):
+    total: int
+    restatements: list[Restatement]
+    """The newest first."""

@@ -135,8 +135,8 @@ def commit(
 ) -> Judged:
     """See `Store.save_verdicts`."""
     t = tx.tables
-    row = tx.execute(sa.select(t.datasets).where(t.datasets.c.name == state.dataset).with_for_update()).one()
-    if row.revision != state.revision:
+    row = tx.execute(sa.select(t.datasets).where(t.datasets.c.name == state.dataset).with_for_update()).first()
+    if row is None or row.revision != state.revision:  # None: renamed meanwhile
         return Judged(conflict=True)
     written, fresh = 0, {}
     touched: set[int] = set()

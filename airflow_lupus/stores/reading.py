@@ -33,6 +33,10 @@ class Filter:
     start: int | None = None
     end: int | None = None
     anomalous: bool = False
+    retired: bool = False
+    """Whether to show what is retired too."""
+    as_of: int | None = None
+    """An instant: points as they were known then."""
 
     def in_range(self, column: sa.ColumnElement[int]) -> list[sa.ColumnElement[bool]]:
         conditions = []
@@ -147,22 +151,26 @@ def latest_verdicts(tx: Transaction, ids: Collection[int]) -> dict[int, sa.Row[A
 
 
 def chart_points(tx: Transaction, ids: Collection[int], wanted: Filter) -> list[sa.Row[Any]]:
+    """Points with the task that measured them, in order; as they were known at an instant, where one is asked for."""
     t = tx.tables
-    query = (
-        sa.select(
-            t.points,
-            _end(t.points),
-            t.measurements.c.dag_id,
-            t.measurements.c.task_id,
-            t.measurements.c.run_id,
-            t.measurements.c.map_index,
-            t.measurements.c.try_number,
-        )
-        .join(t.measurements, t.measurements.c.id == t.points.c.measurement_id)
-        .where(t.points.c.series_id.in_(list(ids)), *wanted.in_range(t.points.c.start))
-        .order_by(t.points.c.series_id, t.points.c.start)
+    query = _measured(t, t.points, ids, wanted)
+    if wanted.as_of is None:
+        return list(tx.execute(query.order_by(t.points.c.series_id, t.points.c.start)))
+    known = t.measurements.c.collected_at <= wanted.as_of
+    replaced = _measured(t, t.point_revisions, ids, wanted).where(known, t.point_revisions.c.replaced_at > wanted.as_of)
+    rows = [*tx.execute(query.where(known)), *tx.execute(replaced)]
+    return sorted(rows, key=lambda row: (row.series_id, row.start))
+
+
+def _measured(t: Tables, table: sa.Table, ids: Collection[int], wanted: Filter) -> sa.Select[Any]:
+    """Points, current or replaced, with the task that measured them."""
+    names = ("series_id", "start", "value", "n", "measurement_id", "seconds", "status", "reason")
+    tasks = ("dag_id", "task_id", "run_id", "map_index", "try_number")
+    return (
+        sa.select(*[table.c[name] for name in names], _end(table), *[t.measurements.c[name] for name in tasks])
+        .join(t.measurements, t.measurements.c.id == table.c.measurement_id)
+        .where(table.c.series_id.in_(list(ids)), *wanted.in_range(table.c.start))
     )
-    return list(tx.execute(query))
 
 
 def chart_verdicts(tx: Transaction, ids: Collection[int], wanted: Filter) -> list[sa.Row[Any]]:
@@ -172,6 +180,9 @@ def chart_verdicts(tx: Transaction, ids: Collection[int], wanted: Filter) -> lis
         .join(t.slots, t.slots.c.id == t.verdicts.c.slot_id)
         .where(t.verdicts.c.series_id.in_(list(ids)), *wanted.in_range(t.verdicts.c.start))
     )
+    if wanted.as_of is not None:  # what was judged of a value that has been replaced since is not kept
+        query = query.join(t.measurements, t.measurements.c.id == t.points.c.measurement_id)
+        query = query.where(t.measurements.c.collected_at <= wanted.as_of)
     return list(tx.execute(query))
 
 
@@ -188,17 +199,25 @@ def calendar(tx: Transaction, dataset_ids: Collection[int], wanted: Filter) -> l
         .where(t.periods.c.dataset_id.in_(list(dataset_ids)), *wanted.in_range(t.periods.c.start))
         .order_by(t.periods.c.dataset_id, t.periods.c.start)
     )
+    if wanted.as_of is not None:
+        query = query.join(t.measurements, t.measurements.c.id == t.periods.c.measurement_id)
+        query = query.where(t.measurements.c.collected_at <= wanted.as_of)
     return list(tx.execute(query))
 
 
-def dataset_rows(tx: Transaction, dag_ids: Collection[str]) -> list[sa.Row[Any]]:
-    """Datasets that one of these DAGs measures."""
+def dataset_rows(tx: Transaction, wanted: Filter) -> list[sa.Row[Any]]:
+    """Datasets that one of the DAGs measures."""
     t = tx.tables
-    measured = sa.select(t.definitions.c.dataset_id).where(t.definitions.c.dag_id.in_(sorted(dag_ids)))
-    return list(tx.execute(sa.select(t.datasets).where(t.datasets.c.id.in_(measured)).order_by(t.datasets.c.name))) if dag_ids else []
+    if not wanted.dag_ids:
+        return []
+    measured = sa.select(t.definitions.c.dataset_id).where(t.definitions.c.dag_id.in_(sorted(wanted.dag_ids)))
+    query = sa.select(t.datasets).where(t.datasets.c.id.in_(measured)).order_by(t.datasets.c.name)
+    return list(tx.execute(query if wanted.retired else query.where(t.datasets.c.retired_at.is_(None))))
 
 
 def annotation_rows(tx: Transaction, dataset_ids: Collection[int], wanted: Filter) -> list[sa.Row[Any]]:
     t = tx.tables
     query = sa.select(t.annotations).where(t.annotations.c.dataset_id.in_(list(dataset_ids)), *wanted.in_range(t.annotations.c.start))
+    if wanted.as_of is not None:
+        query = query.where(t.annotations.c.created_at <= wanted.as_of)
     return list(tx.execute(query.order_by(t.annotations.c.start)))

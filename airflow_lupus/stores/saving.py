@@ -175,7 +175,9 @@ def lock_dataset(tx: Transaction, dataset: DatasetInfo, task: TaskRef) -> sa.Row
                 "give one of them another dataset name, or say shared=True here if both are meant"
             )
             raise OwnershipError(msg)
-        return row  # what a dataset is, its owner says
+        if row.retired_at is not None:
+            tx.execute(sa.update(datasets).where(datasets.c.id == row.id).values(retired_at=None))
+        return row  # what else a dataset is, its owner says
     if any(getattr(row, name) != value for name, value in declared.items()):  # the row answered is as it was before
         tx.execute(sa.update(datasets).where(datasets.c.id == row.id).values(**declared))
     return row

@@ -131,7 +131,9 @@ def _columns(tx: Transaction) -> dict[str, sa.ColumnElement[str]]:
 def _conditions(tx: Transaction, wanted: Filter, without: str | None = None) -> list[sa.ColumnElement[bool]]:
     """What a series must be like; `without` the filter of one facet."""
     t = tx.tables
-    conditions: list[sa.ColumnElement[bool]] = [t.definitions.c.dag_id.in_(sorted(wanted.dag_ids)), t.series.c.retired_at.is_(None)]
+    conditions: list[sa.ColumnElement[bool]] = [t.definitions.c.dag_id.in_(sorted(wanted.dag_ids))]
+    if not wanted.retired:
+        conditions.append(t.series.c.retired_at.is_(None))
     chosen = {"dataset": wanted.dataset, "column": wanted.column, "metric": wanted.metric, "level": wanted.level}
     conditions += [_columns(tx)[name].in_(list(values)) for name, values in chosen.items() if values and name != without]
     for name, group in wanted.dimensions.items():

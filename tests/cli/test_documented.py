@@ -23,7 +23,7 @@ def comparable(text: str, home_folder: str) -> str:
 def test_commands_print_what_is_documented(home, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(backfill, "FAST", float("inf"))
     home.add_example()
-    assert len(BLOCKS) == 10
+    assert len(BLOCKS) == 11
     for words, documented in BLOCKS:
         ran = home.run(*words.replace("/opt/airflow", str(home.folder)).split())
         assert ran.code == 0, ran.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from airflow_lupus.exceptions import OwnershipError
-from airflow_lupus.model import Grain, Measurement, PeriodRecord, PeriodStatus, Point
+from airflow_lupus.model import Grain, Measurement, PeriodRecord, PeriodStatus, Point, SeriesInfo
 from airflow_lupus.stores.base import DatasetInfo, NewDelivery, Scope, SlotKey, VerdictTable
 from support.measurements import DAY, DEFINITION, FLIGHTS, SCOPE, day, info, measured, task
 from support.stores import dump
@@ -113,6 +114,26 @@ def test_missing_period_is_recorded_and_keeps_what_was_measured_before(store):
     assert len(view(store)) == 6
 
 
+def test_a_day_that_turns_out_empty_has_its_totals_and_no_ghosts_of_groups(store):
+    save(store, STORM)
+    empty = Measurement((PeriodRecord(day(7), PeriodStatus.EMPTY, 0),), {info(None): [Point.of(day(7).epoch, None, 0)]})
+    saved = store.save(FLIGHTS, DEFINITION, SCOPE, empty, task("again"))
+    assert (saved.updated, saved.retracted) == (1, 2)
+    (record,) = store.period_records("flights", DAY, day(7).epoch, day(8).epoch)
+    assert (record.status, record.rows, record.absent_groups) == (PeriodStatus.EMPTY, 0, ())
+    assert [row[3] for row in view(store)].count("undefined") == 1
+
+
+@pytest.mark.parametrize("status", [PeriodStatus.MISSING, PeriodStatus.FAILED])
+def test_of_a_range_with_a_hole_the_other_periods_are_stored(store, status):
+    good = measured({7: STORM[7], 9: STORM[8]})
+    hole = replace(good, periods=(*good.periods, PeriodRecord(day(8), status, reason="half a file")))
+    assert store.save(FLIGHTS, DEFINITION, SCOPE, hole, task()).added == 6
+    records = store.period_records("flights", DAY, day(0).epoch, day(20).epoch)
+    assert [(record.status, record.reason) for record in records][1] == (status, "half a file")
+    assert {row.start for row in table(store, "points")} == {day(7).epoch, day(9).epoch}
+
+
 def test_late_data_replaces_the_missing_record(store):
     store.save(FLIGHTS, DEFINITION, Scope((), ()), Measurement((PeriodRecord(day(7), PeriodStatus.MISSING, reason="no file"),), {}), task())
     save(store, STORM)
@@ -140,6 +161,36 @@ def test_another_dag_may_not_write_the_dataset_unless_it_says_shared(store):
     assert save(store, STORM, dataset=shared, task=task(dag="other")).unchanged == 6
     with pytest.raises(OwnershipError, match=r"already measured by nyc\.collect"):
         save(store, STORM, dataset=shared, task=task(dag="other"), definition={"files": "else.parquet"})
+
+
+def test_a_dataset_that_is_shared_stays_its_owners_and_each_dag_replaces_its_own(store):
+    ours = DatasetInfo("flights", DAY, owner="@core", runbook="https://wiki")
+    save(store, STORM, dataset=ours)
+    other = Scope({("carrier", "unique")}, {()}, ())
+    guest = DatasetInfo("flights", DAY, shared=True, owner="@guest")
+    counted = Measurement(measured({7: {}}).periods, {info(None, column="carrier", metric="unique"): [Point.of(day(7).epoch, 12.0, 1)]})
+    assert store.save(guest, {"files": "else.parquet"}, other, counted, task(dag="other")).added == 1
+    assert save(store, {7: STORM[7]}, dataset=ours).changed == 0, "neither takes the other's for its own"
+    assert store.save(guest, {"files": "else.parquet"}, other, replace(counted, points={}), task(dag="other")).retracted == 1
+    assert len(view(store)) == 6
+    (dataset,) = table(store, "datasets")
+    assert (dataset.dag_id, dataset.owner, dataset.runbook) == ("nyc", "@core", "https://wiki")
+
+
+def test_the_group_null_is_not_the_total(store):
+    null = SeriesInfo(replace(info().key, dimensions=(("origin", None),)), "ratio", "ratio")
+    point = [Point.of(day(7).epoch, 0.5, 1)]
+    store.save(FLIGHTS, DEFINITION, SCOPE, Measurement(measured({7: {}}).periods, {null: point, info(None): point}), task())
+    assert [row[0] for row in view(store)] == ['{"origin":null}', "{}"]
+
+
+@pytest.mark.parametrize(("column", "metric"), [("dep_time", "avg"), ("arr_time", "null_ratio")])
+def test_another_metric_or_column_is_another_series(store, column, metric):
+    save(store, STORM)
+    point = {info(None, column=column, metric=metric): [Point.of(day(7).epoch, 0.5, 1)]}
+    more = Measurement(measured({7: {}}).periods, point)
+    assert store.save(FLIGHTS, DEFINITION, Scope({(column, metric)}, {()}, ()), more, task()).added == 1
+    assert len({row.identity for row in table(store, "series")}) == 4
 
 
 def test_a_renamed_task_keeps_its_series(store):
@@ -262,6 +313,18 @@ def test_a_closed_period_that_turns_bad_is_written_but_no_news(store):
     outcome = store.save_verdicts(judged(store), task(name="detect"), loud)
     assert outcome.written == 6
     assert {start for _, start in outcome.fresh[SLOT.name]} == {day(8).epoch}, "only the newest period is still open"
+
+
+def test_editing_a_threshold_starts_no_new_history(store):
+    save(store, STORM)
+    store.save_verdicts(judged(store), task(name="detect"), {SLOT.name: (SLOT, verdicts(store, [day(7).epoch]))})
+    edited = SlotKey(SLOT.name, SLOT.detector, {"upper": 0.9})
+    state = store.judging("flights", task(name="detect"), [edited])
+    assert state.changed[SLOT.name] == {}, "what was judged is not judged anew"
+    assert len(store.history([series.id for series in state.series], None).start) == 6
+    outcome = store.save_verdicts(state, task(name="detect"), {SLOT.name: (edited, verdicts(store, [day(8).epoch]))})
+    assert (outcome.written, len(table(store, "slots")), len(table(store, "parameter_sets"))) == (3, 1, 2)
+    assert table(store, "annotations") == []
 
 
 def test_outbox_hands_each_digest_out_once(store):

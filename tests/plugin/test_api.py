@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
 from fastapi.testclient import TestClient
 
 from airflow_lupus.detectors import Threshold
 from airflow_lupus.detectors.patterns import Rules
-from airflow_lupus.model import Measurement
+from airflow_lupus.model import Measurement, Point
 from airflow_lupus.pipeline import judge
 from airflow_lupus.plugin import access, api
 from airflow_lupus.plugin.app import create_app
 from airflow_lupus.stores.base import DatasetInfo
+from airflow_lupus.stores.retiring import Selection, retire
 from support.flights import REPO
 from support.measurements import DAY, DEFINITION, SCOPE, day, info, measured, task
 from support.stores import ON_DISK, open_store
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
     from airflow_lupus.stores.sql import SqlStore
 
 STORM = {number: {"JFK": 0.01, "EWR": 0.02, None: 0.015} for number in range(7)} | {7: {"JFK": 0.52, "EWR": 0.51, None: 0.51}}
-ROUTES = ("datasets", "series", "charts?id=1")
+ROUTES = ("datasets", "series", "charts?id=1", "restatements")
 
 
 @pytest.fixture(params=ON_DISK)
@@ -134,6 +138,59 @@ def test_calendar_tells_of_absent_groups(client, store):
     (dataset,) = get(client, "datasets")["datasets"]
     assert (dataset["series"], dataset["anomalous_series"]) == (3, 3)
     assert dataset["calendar"][-1]["absent_groups"] == [{"origin": "EWR"}]
+
+
+def test_what_is_retired_is_shown_only_when_asked_for(client, store):
+    store.writing(lambda tx: retire(tx, Selection("flights", dimensions={"origin": "EWR"})))
+    page = get(client, "series")
+    assert page["total"] == 2
+    assert "EWR" not in json.dumps(page)
+    assert get(client, "datasets")["datasets"][0]["series"] == 2
+    assert get(client, "series", retired="true")["total"] == 3
+    assert get(client, "datasets", retired="true")["datasets"][0]["series"] == 3
+    store.writing(lambda tx: retire(tx, Selection("flights")))
+    assert get(client, "datasets")["datasets"] == []
+    assert len(get(client, "datasets", retired="true")["datasets"]) == 1
+
+
+def corrected(store):
+    """Day 7 measured anew: JFK had another value, EWR is not there any more, and the others' dataset changes alike."""
+    with patch("airflow_lupus.stores.saving.time.time", return_value=int(time.time()) + 1000):
+        store.save(DatasetInfo("flights", DAY), DEFINITION, SCOPE, measured({7: {"JFK": 0.04, None: 0.51}}), task("later"))
+        points = {info("JFK", dataset="secrets"): [Point.of(day(7).epoch, 0.9, 1)]}
+        store.save(
+            DatasetInfo("secrets", DAY), DEFINITION, SCOPE, Measurement(measured({7: {}}).periods, points), task("later", dag="hidden")
+        )
+
+
+def test_a_chart_as_of_an_instant_shows_what_was_known_then(client, store):
+    corrected(store)
+    ids = [series["id"] for series in get(client, "series", order="name", dim='origin:"JFK"')["series"]]
+    (now,) = get(client, "charts", id=ids)["charts"]
+    then = datetime.fromtimestamp(int(time.time()) + 500, UTC).isoformat()
+    (before,) = get(client, "charts", id=ids, as_of=then)["charts"]
+    (nothing,) = get(client, "charts", id=ids, as_of="2013-01-01")["charts"]
+    assert (now["value"][7], before["value"][7], nothing["value"]) == (0.04, 0.52, [])
+    assert before["runs"][before["run"][7]]["run_id"] == "run"
+    assert (before["severity"][7], before["sentence"][7]) == (None, None), "no verdict of another value"
+
+
+def test_restatements_are_listed_with_their_runs(client, store):
+    corrected(store)
+    page = get(client, "restatements")
+    assert page["total"] == 2, "of readable DAGs only"
+    found = {row["dimensions"]["origin"]: row for row in page["restatements"]}
+    assert (found["JFK"]["before"], found["JFK"]["after"], found["JFK"]["after_status"]) == (0.52, 0.04, "ok")
+    assert (found["EWR"]["before"], found["EWR"]["after"], found["EWR"]["after_status"]) == (0.51, None, "retracted")
+    assert found["JFK"]["replaced_by"]["run_url"] == "dags/nyc/runs/later"
+    assert found["JFK"]["measured_by"]["log_url"] == "dags/nyc/runs/run/tasks/collect?try_number=1"
+    assert found["JFK"]["start"] == day(7).start.isoformat().replace("+00:00", "Z")
+    first, second = (get(client, "restatements", limit=1, offset=offset) for offset in (0, 1))
+    assert {first["total"], second["total"]} == {2}
+    assert first["restatements"] + second["restatements"] == page["restatements"]
+    assert get(client, "restatements", dataset="secrets")["total"] == 0
+    assert get(client, "restatements", since="2100-01-01")["total"] == 0
+    assert get(client, "restatements", to=day(7).start.isoformat())["total"] == 0
 
 
 @pytest.mark.parametrize("query", ["dim=origin", "dim=origin:JFK", "limit=0", "order=sideways", "from=yesterday"])

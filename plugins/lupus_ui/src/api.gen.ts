@@ -13,7 +13,9 @@ export interface paths {
         };
         /**
          * Charts
-         * @description Points, bands and anomalies of some series.
+         * @description Points, bands and anomalies of some series, retired ones too; `as_of`: as they were known at an instant.
+         *
+         *     Verdicts are kept of the newest value only, so a value that was replaced after the instant comes without one.
          */
         get: operations["charts_api_v1_charts_get"];
         put?: never;
@@ -36,6 +38,28 @@ export interface paths {
          * @description The datasets that readable DAGs measure, and how their periods arrived.
          */
         get: operations["datasets_api_v1_datasets_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/restatements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Restatements
+         * @description Points that later measurements replaced or did not find any more, the newest first.
+         *
+         *     `from` and `to` are about the points' periods, `since` about when they were replaced.
+         */
+        get: operations["restatements_api_v1_restatements_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -249,6 +273,66 @@ export interface components {
             value: number | null;
         };
         /**
+         * Restatement
+         * @description A point that a later measurement replaced, or did not find any more.
+         */
+        Restatement: {
+            /** After */
+            after: number | null;
+            /** After Status */
+            after_status: ("ok" | "undefined" | "nan" | "inf" | "-inf" | "failed") | "retracted";
+            /** Before */
+            before: number | null;
+            /**
+             * Before Status
+             * @enum {string}
+             */
+            before_status: "ok" | "undefined" | "nan" | "inf" | "-inf" | "failed";
+            /** Column */
+            column: string;
+            /** Dataset */
+            dataset: string;
+            /** Dimensions */
+            dimensions: {
+                [key: string]: string | number | boolean | null;
+            };
+            /**
+             * End
+             * Format: date-time
+             */
+            end: string;
+            /**
+             * Level
+             * @enum {string}
+             */
+            level: "total" | "leaf";
+            measured_by: components["schemas"]["Run"];
+            /** Metric */
+            metric: string;
+            /**
+             * Replaced At
+             * Format: date-time
+             */
+            replaced_at: string;
+            replaced_by: components["schemas"]["Run"];
+            /** Series Id */
+            series_id: number;
+            /**
+             * Start
+             * Format: date-time
+             */
+            start: string;
+            /** Unit */
+            unit: string | null;
+        };
+        /** Restatements */
+        Restatements: {
+            /** Restatements */
+            restatements: components["schemas"]["Restatement"][];
+            /** Total */
+            total: number;
+        };
+        /**
          * Run
          * @description The task instance that measured a point, and where its run and log are, relative to Airflow's base address.
          */
@@ -344,6 +428,8 @@ export interface operations {
                 id: number[];
                 from?: string | null;
                 to?: string | null;
+                /** @description ISO date or instant; without a zone it is UTC */
+                as_of?: string | null;
             };
             header?: never;
             path?: never;
@@ -377,6 +463,8 @@ export interface operations {
                 dag_id?: string | null;
                 from?: string | null;
                 to?: string | null;
+                /** @description Show what is retired too */
+                retired?: boolean;
             };
             header?: never;
             path?: never;
@@ -404,6 +492,45 @@ export interface operations {
             };
         };
     };
+    restatements_api_v1_restatements_get: {
+        parameters: {
+            query?: {
+                dataset?: string | null;
+                from?: string | null;
+                to?: string | null;
+                /** @description ISO date or instant; without a zone it is UTC */
+                since?: string | null;
+                /** @description Show what is retired too */
+                retired?: boolean;
+                limit?: number;
+                offset?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Restatements"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     series_api_v1_series_get: {
         parameters: {
             query?: {
@@ -417,6 +544,8 @@ export interface operations {
                 anomalous?: boolean;
                 from?: string | null;
                 to?: string | null;
+                /** @description Show what is retired too */
+                retired?: boolean;
                 order?: "worst" | "name" | "newest";
                 limit?: number;
                 offset?: number;
