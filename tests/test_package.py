@@ -15,6 +15,7 @@ import pytest
 import airflow_lupus
 from airflow_lupus import config
 from airflow_lupus.get_provider_info import get_provider_info
+from airflow_lupus.stores.database import HEAD
 from support.flights import REPO
 
 
@@ -86,4 +87,4 @@ def test_commands(command, tmp_path):
 
     env = {**os.environ, "AIRFLOW_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-m", "airflow", *command], env=env, capture_output=True, text=True, timeout=180, check=True)
-    assert "0001" in done.stdout or "schema    none" in done.stdout
+    assert HEAD in done.stdout or "schema    none" in done.stdout

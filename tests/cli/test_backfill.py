@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from airflow_lupus.cli import backfill as module
-from airflow_lupus.stores import schema
+from airflow_lupus.stores.schema import Tables
 from airflow_lupus.stores.sql import SqlStore
 from support import flights
 from support.context import context
@@ -31,13 +31,16 @@ def _as_if_fast(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "FAST", float("inf"))
 
 
+TABLES = Tables()
+
+
 def rows_of(first: str, last: str) -> int:
     return len(flights.frame().query("@first <= local_day < @last"))
 
 
 def measurements(store: SqlStore) -> list[tuple[str, int]]:
     """Run and number of days of each measurement."""
-    table = schema.measurements
+    table = TABLES.measurements
     with store.engine.connect() as connection:
         found = connection.execute(sa.select(table.c.run_id, table.c.first_start, table.c.last_end).order_by(table.c.id))
         return [(row.run_id, round((row.last_end - row.first_start) / 86400)) for row in found]
@@ -97,9 +100,9 @@ def test_it_equals_a_range_run_through_the_operators(home, tmp_path):
     assert meaning(backfilled) == meaning(ranged)
     assert len(meaning(backfilled)["verdicts"]) > 1000
     with backfilled.engine.connect() as connection:
-        worst = connection.execute(sa.select(sa.func.max(schema.verdicts.c.severity))).scalar()
-        owner = connection.execute(sa.select(schema.datasets.c.owner)).scalar()
-        assert connection.execute(sa.select(sa.func.count()).select_from(schema.deliveries)).scalar() == 0
+        worst = connection.execute(sa.select(sa.func.max(TABLES.verdicts.c.severity))).scalar()
+        owner = connection.execute(sa.select(TABLES.datasets.c.owner)).scalar()
+        assert connection.execute(sa.select(sa.func.count()).select_from(TABLES.deliveries)).scalar() == 0
     assert worst == 3, "the storm of 8 February"
     assert owner == "@data-core"
 
@@ -281,9 +284,9 @@ def test_each_collect_task_in_its_own_zone_and_the_monitor_judges_itself(home):
     assert "[2013-01-02 00:00, 2013-01-05 00:00) UTC" in ran.out
     with home.store.engine.connect() as connection:
         starts = connection.execute(
-            sa.select(schema.periods.c.dataset_id, sa.func.min(schema.periods.c.start)).group_by("dataset_id")
+            sa.select(TABLES.periods.c.dataset_id, sa.func.min(TABLES.periods.c.start)).group_by("dataset_id")
         ).all()
-        slots = set(connection.execute(sa.select(schema.slots.c.task_id)).scalars())
+        slots = set(connection.execute(sa.select(TABLES.slots.c.task_id)).scalars())
     assert starts[0][1] - starts[1][1] == 5 * 3600
     assert slots == {"detect", "utc"}
     alone = home.run("backfill", "nyc", "--from", "2013-01-05", "--to", "2013-01-06", "--task", "utc")

@@ -26,7 +26,8 @@ def test_sixteen_processes(kind, tmp_path, record_property):
     context = get_context("forkserver")
     start, written = context.Barrier(crowd.WRITERS, timeout=300), context.Barrier(crowd.WRITERS, timeout=900)
     children = together((crowd.member, url, number, shops, start, written) for number in range(crowd.WRITERS))
-    assert [child.outcome for child in children if isinstance(child.outcome, Failure)] == []
+    failures = [child.outcome for child in children if isinstance(child.outcome, Failure)]
+    assert sorted(failures, key=lambda failure: "BrokenBarrierError" in failure.kinds)[:1] == [], "the one that the others waited for"
     did = sum((Counter(child.outcome) for child in children), Counter())
     did["retries inside the store"] = sum(child.phases.count("rolled back") for child in children)
     record_property("did", dict(did))
