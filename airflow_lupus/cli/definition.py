@@ -21,6 +21,7 @@ ARG_DRY_RUN = argument("-n", "--dry-run", help="Say what there is to do, and do 
 ARG_RESTART = argument("--restart", help="Measure again what an earlier start of this backfill has stored", action="store_true")
 ARG_ONE_DATASET = argument("--dataset", help="Only this dataset; by default all", metavar="NAME")
 ARG_BEFORE = argument("--before", help="Instead of --points: delete what starts before this date, in the dataset's zone", metavar="DATE")
+ARG_ROLL_UP = argument("--roll-up", help="Make points of this grain of those that go, where partials were kept", choices=("week", "month"))
 KEEP_FOR = {
     what: argument(f"--{what}", help=f"Keep {text} for so many days, whatever the dataset's retention says", type=int, metavar="DAYS")
     for what, text in (("points", "points"), ("verdicts", "verdicts"), ("revisions", "what was known before"))
@@ -107,7 +108,7 @@ def get_cli_commands() -> list[CLICommand]:
                 name="prune",
                 help="Delete what is older than its dataset keeps; may be stopped and repeated, and runs beside everything else",
                 func=lazy_load_command("airflow_lupus.cli.prune.prune"),
-                args=(ARG_ONE_DATASET, *KEEP_FOR.values(), ARG_BEFORE, ARG_DRY_RUN, ARG_VERBOSE),
+                args=(ARG_ONE_DATASET, *KEEP_FOR.values(), ARG_BEFORE, ARG_ROLL_UP, ARG_DRY_RUN, ARG_VERBOSE),
             ),
         ),
     )
