@@ -21,6 +21,8 @@ UNITS = ("hour", "day", "week", "month")
 TOTAL, LEAF = "total", "leaf"
 ANY_COLUMN = "*"
 """The column of metrics that are about the whole table."""
+ENTITY_COUNT = "count of each"
+"""How a partial tells a count per entity from a count of rows."""
 
 DimensionValue = str | int | float | bool | None
 
@@ -354,6 +356,20 @@ class TaskRef:
 
 
 @dataclass(frozen=True)
+class Partial:
+    """Of one group of rows in one period: what of a column merges with other periods' into that of a longer one."""
+
+    start: int
+    column: str
+    metrics: tuple[str, ...]
+    """Those whose values it is for; a count per entity is `ENTITY_COUNT`."""
+    dimensions: tuple[tuple[str, DimensionValue], ...]
+    level: str
+    state: str
+    """See `airflow_lupus.metrics.partials`."""
+
+
+@dataclass(frozen=True)
 class Measurement:
     """The outcome of one collect task: what `Store.save` replaces the covered periods with."""
 
@@ -363,3 +379,4 @@ class Measurement:
     bytes_read: int | None = None
     origin: str = "run"
     """Why: `run`; `history`, which a dataset's first run adds; `backfill`, by the command; `import`. Only what a run measured is news."""
+    partials: tuple[Partial, ...] = ()

@@ -96,6 +96,7 @@ class MeasureSpec:
     :param per_entity: overrides, per column, whether `count` is counted per value.
     :param units: the unit of a column's values, shown with its metrics ("minutes").
     :param max_groups: more groups or entities than this in one period are taken for a mistake.
+    :param keep_partials: whether to keep what of each group merges into longer periods.
     """
 
     dataset: str
@@ -109,6 +110,7 @@ class MeasureSpec:
     per_entity: Mapping[str, bool] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     max_groups: int = 10_000
+    keep_partials: bool = False
 
     def __post_init__(self) -> None:
         zone(self.time_column_timezone)

@@ -112,6 +112,7 @@ def _prune() -> ActionCommand:
             for what, text in kept.items()
         ],
         argument("--before", help="Instead of --points: delete what starts before this date, in the dataset's zone", metavar="DATE"),
+        argument("--roll-up", help="Make points of this grain of those that go, where partials were kept", choices=("week", "month")),
         DRY_RUN,
     )
 

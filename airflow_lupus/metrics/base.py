@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 NUMBER, TIME, TEXT, BOOLEAN, LIST, OTHER = "number", "time", "text", "boolean", "list", "other"
 """The types of columns that metrics tell apart."""
@@ -36,6 +37,35 @@ class Primitive:
 ROWS, PRESENT, VALID = Primitive("rows"), Primitive("present"), Primitive("valid")
 SUM, MIN, MAX, STD = Primitive("sum"), Primitive("min"), Primitive("max"), Primitive("std")
 DISTINCT, ENTITIES = Primitive("distinct"), Primitive("entities")
+
+
+def added(values: Sequence[Any]) -> float:
+    """`math.fsum`, and what IEEE says where infinities are in it or it is too large for a double."""
+    floats = [float(value) for value in values]
+    try:
+        return math.fsum(floats) if all(map(math.isfinite, floats)) else sum(floats)
+    except OverflowError:
+        return sum(floats)
+
+
+def _counted(values: Sequence[Mapping[Any, int]]) -> dict[Any, int]:
+    counts: dict[Any, int] = {}
+    for each in values:
+        for entity, count in each.items():
+            counts[entity] = counts.get(entity, 0) + count
+    return counts
+
+
+MERGES: Mapping[Primitive, Callable[[Sequence[Any]], Any]] = {
+    ROWS: sum,
+    PRESENT: sum,
+    VALID: sum,
+    SUM: added,
+    MIN: min,
+    MAX: max,
+    ENTITIES: _counted,
+}
+"""Primitive → how those of groups of rows come to that of all their rows. What is not here has to be computed from the rows."""
 
 
 class Metric:
@@ -76,6 +106,11 @@ class Metric:
     def of(self, values: Sequence[Any]) -> float | None:
         """The definition in plain Python over a column's values, NULLs being None: slow, obvious, and what engines are tested against."""
         raise NotImplementedError
+
+    @property
+    def merges(self) -> bool:
+        """Whether the metric of several groups of rows follows from their primitives."""
+        return all(primitive in MERGES for primitive in (*self.needs, self.behind))
 
     def __repr__(self) -> str:
         return f"<metric {self.name}>"

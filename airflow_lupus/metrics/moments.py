@@ -6,7 +6,7 @@ import math
 import statistics
 from typing import TYPE_CHECKING, Any
 
-from airflow_lupus.metrics.base import BOOLEAN, NUMBER, STD, SUM, VALID, Metric, valid
+from airflow_lupus.metrics.base import BOOLEAN, NUMBER, STD, SUM, VALID, Metric, added, valid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ class Sum(Metric):
         return float(state[SUM]) if state[VALID] else None
 
     def of(self, values: Sequence[Any]) -> float | None:
-        return _sum(valid(values)) if valid(values) else None
+        return added(valid(values)) if valid(values) else None
 
 
 class Avg(Metric):
@@ -49,7 +49,7 @@ class Avg(Metric):
 
     def of(self, values: Sequence[Any]) -> float | None:
         kept = valid(values)
-        return _sum(kept) / len(kept) if kept else None
+        return added(kept) / len(kept) if kept else None
 
 
 class Std(Metric):
@@ -70,12 +70,3 @@ class Std(Metric):
         if len(kept) < 2:
             return None
         return statistics.stdev(kept) if all(map(math.isfinite, kept)) else math.nan
-
-
-def _sum(values: Sequence[Any]) -> float:
-    """`math.fsum`, and what IEEE says where infinities are in it or it is too large for a double."""
-    floats = [float(value) for value in values]
-    try:
-        return math.fsum(floats) if all(map(math.isfinite, floats)) else sum(floats)
-    except OverflowError:
-        return sum(floats)

@@ -72,7 +72,10 @@ class MetricCollectOperator(BaseOperator):
     :param runbook: an address with what to do.
     :param shared: another DAG owns the dataset, and this one writes to it deliberately.
     :param retention: days after which `airflow lupus store prune` deletes something of the dataset, by what it is: `points`, `verdicts`,
-        `revisions`, and `bands`: ordinary verdicts then keep their band alone. What is not named is kept for ever.
+        `revisions`, `partials`, and `bands`: ordinary verdicts then keep their band alone. What is not named is kept for ever. And
+        `"roll_up": "week"` or `"month"`: what it makes of `points` before they go, where partials were kept.
+    :param keep_partials: keep, beside the points, what of each group merges into longer periods: counts, sums, extremes, and up to 1,000
+        counts per entity.
     """
 
     template_fields: Sequence[str] = ("dataset", "source", "period")
@@ -106,7 +109,8 @@ class MetricCollectOperator(BaseOperator):
         owner: str | None = None,
         runbook: str | None = None,
         shared: bool = False,
-        retention: Mapping[str, int] | None = None,
+        retention: Mapping[str, int | str] | None = None,
+        keep_partials: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -114,7 +118,7 @@ class MetricCollectOperator(BaseOperator):
         one_of("on_missing", on_missing, ON_MISSING)
         one_of("on_error", on_error, _run.ON_ERROR)
         check_engine(engine)
-        check_retention(retention or {})
+        check_retention(retention or {}, grain)
         if isinstance(group_columns, str):
             msg = f"{self.task_id}: group_columns must be a list of columns, not the text {group_columns!r}"
             raise SpecError(msg)
@@ -142,6 +146,7 @@ class MetricCollectOperator(BaseOperator):
             per_entity=per_entity or {},
             units=units or {},
             max_groups=max_groups,
+            keep_partials=keep_partials,
         )
         if not self.spec.metric_sets and not self.measures_by_default:
             msg = f"{self.task_id}: nothing to measure; give column_metrics={{…}} or metrics=[TableMetrics(['row_count'])]"

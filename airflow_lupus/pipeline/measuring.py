@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_lupus.engines.base import FileSet
 from airflow_lupus.exceptions import DataMissing, TooMuchAtOnce
-from airflow_lupus.metrics.base import ENTITIES, ROWS
+from airflow_lupus.metrics.base import ENTITIES, MAX, MIN, ROWS, SUM
+from airflow_lupus.metrics.partials import to_text
 from airflow_lupus.model import (
     ANY_COLUMN,
+    ENTITY_COUNT,
     LEAF,
     TOTAL,
     Measurement,
+    Partial,
     PeriodRecord,
     PeriodStatus,
     Point,
@@ -69,7 +72,9 @@ class Measured:
         """What of it is not before a period."""
         points = {info: [p for p in found if p.start >= first.epoch] for info, found in self.measurement.points.items()}
         records = tuple(record for record in self.measurement.periods if record.period >= first)
-        kept = replace(self.measurement, periods=records, points={info: found for info, found in points.items() if found})
+        partials = tuple(partial for partial in self.measurement.partials if partial.start >= first.epoch)
+        points = {info: found for info, found in points.items() if found}
+        kept = replace(self.measurement, periods=records, points=points, partials=partials)
         return replace(self, measurement=kept)
 
 
@@ -113,7 +118,7 @@ def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence
             records[period] = PeriodRecord(period, PeriodStatus.EMPTY, 0, "the source has no rows for this period")
             points.add_empty(period)
     bytes_read = opened.relation.size if isinstance(opened.relation, FileSet) else None
-    measurement = Measurement(_in_order(records), points.by_series(), scan.rows_read, bytes_read)
+    measurement = Measurement(_in_order(records), points.by_series(), scan.rows_read, bytes_read, partials=tuple(points.partials))
     return Measured(measurement, _scope(spec, pairs), points.failed)
 
 
@@ -162,6 +167,16 @@ def _scope(spec: MeasureSpec, pairs: Sequence[tuple[str, Metric]]) -> Scope:
     return Scope({(column, metric.name) for column, metric in pairs}, names, spec.group_columns)
 
 
+def _merging(pairs: Sequence[tuple[str, Metric]]) -> dict[str, tuple[tuple[str, ...], set[Primitive]]]:
+    """Column → its metrics that merge, and the primitives of them."""
+    merging = [(column, metric) for column, metric in pairs if metric.merges]
+    needs = needed(merging)
+    names: dict[str, list[str]] = {}
+    for column, metric in merging:
+        names.setdefault(column, []).append(ENTITY_COUNT if metric.per_entity else metric.name)
+    return {column: (tuple(sorted(of_column)), needs[column] | {ROWS}) for column, of_column in names.items()}
+
+
 class _Points:
     """Points by series, gathered group by group. A series is described once, however many periods it has."""
 
@@ -169,6 +184,8 @@ class _Points:
         self.spec = spec
         self.pairs = pairs
         self.failed: dict[str, str] = {}
+        self.partials: list[Partial] = []
+        self._merging = _merging(pairs) if spec.keep_partials else {}
         self._gathered: dict[tuple[int, str, tuple[tuple[str, DimensionValue], ...]], tuple[SeriesInfo, list[Point]]] = {}
 
     def by_series(self) -> dict[SeriesInfo, list[Point]]:
@@ -179,6 +196,9 @@ class _Points:
         level = TOTAL if group.dimensions is None else LEAF
         base = dimensions(group.dimensions or {})
         start = group.period.epoch
+        for column, (metrics, _) in self._merging.items():
+            known = {} if column in group.failed else {**group.state.get(column, {}), ROWS: group.rows}
+            self.partials.append(Partial(start, column, metrics, base, level, to_text(known)))
         for i, (column, metric) in enumerate(self.pairs):
             reason = group.failed.get(column)
             if reason is not None:
@@ -198,6 +218,9 @@ class _Points:
         """A readable source without rows: `row_count` is 0, every other metric of the total is undefined, groups have no point."""
         if self.spec.group_columns and not self.spec.totals:
             return
+        for column, (metrics, needs) in self._merging.items():
+            nothing: dict[Primitive, Any] = {each: {} if each == ENTITIES else None if each in {SUM, MIN, MAX} else 0 for each in needs}
+            self.partials.append(Partial(period.epoch, column, metrics, (), TOTAL, to_text(nothing)))
         for i, (_, metric) in enumerate(self.pairs):
             if not metric.per_entity:
                 self._add(i, TOTAL, (), Point.of(period.epoch, 0.0 if metric.table else None, 0))

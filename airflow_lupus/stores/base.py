@@ -22,8 +22,8 @@ class DatasetInfo:
     shared: bool = False
     owner: str | None = None
     runbook: str | None = None
-    retention: Mapping[str, int] = field(default_factory=dict)
-    """Days to keep, by what is kept; see `stores/retention.py`."""
+    retention: Mapping[str, int | str] = field(default_factory=dict)
+    """Days to keep, by what is kept, and what to roll up to; see `stores/retention.py`."""
 
 
 @dataclass(frozen=True)

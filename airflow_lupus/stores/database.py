@@ -174,6 +174,7 @@ class Database:
             raise StoreError(msg)
         try:
             yield
+            transaction.connection.exec_driver_sql("COMMIT")  # before others may look
         finally:
             with suppress(sa.exc.DBAPIError):  # a lost connection has released it
                 transaction.execute(sa.select(sa.func.release_lock(name)))

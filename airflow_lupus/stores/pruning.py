@@ -1,7 +1,7 @@
 """Deleting what is older than a dataset keeps: in small transactions, so that nobody waits long for them, and without counting as a change.
 
 Each transaction holds the dataset's lock, as collects and detects do. A pruning that is killed has pruned less, and the next one goes on.
-The newest point of a series stays, with its verdicts, whatever its age.
+The newest point of a series stays, with its verdicts, whatever its age; so do points that others were rolled up to.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from airflow_lupus.exceptions import SpecError, did_you_mean
 from airflow_lupus.model import Grain, Reason
 from airflow_lupus.stores import bulk
+from airflow_lupus.stores.coarser import rolled_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,7 +41,7 @@ class Kept:
     id: int
     name: str
     grain: Grain
-    retention: Mapping[str, int]
+    retention: Mapping[str, int | str]
 
 
 def datasets(store: SqlStore, name: str | None = None) -> list[Kept]:
@@ -78,6 +79,7 @@ class Pruning:
         """How many rows would go, by what they are; only what there is any of."""
         with self.store.reading() as tx:
             found = {what: sum(rows for _, rows in self._old_by_series(tx, what)) for what in self._by_series(tx.tables)}
+            found["partials"] = self._old_partials(tx)
             found["periods"] = sum(len(starts) for _, starts in self._old_periods(tx))
             found["measurements"] = len(self._unreferenced(tx))
             found["deliveries"] = len(self._settled(tx))
@@ -111,6 +113,10 @@ class Pruning:
                 for _ in range(parts):
                     yield what, partial(self._prune_series, what, ids)
         with self.store.reading() as tx:
+            partials = self._old_partials(tx)
+        for _ in range(-(-partials // BATCH)):
+            yield "partials", self._prune_partials
+        with self.store.reading() as tx:
             periods = self._old_periods(tx)
         for condition, starts in periods:
             for some in _slices(starts):
@@ -140,7 +146,8 @@ class Pruning:
         if replaced:
             rules["revisions"] = (t.point_revisions, sa.or_(*replaced))
         if limits.points is not None:
-            rules["points"] = (t.points, _before(t, t.points, limits.points))
+            kept = t.points.c.measurement_id.in_(rolled_up(t, self.dataset_id))
+            rules["points"] = (t.points, _before(t, t.points, limits.points) & ~kept)
         return rules
 
     def _old_by_series(self, tx: Transaction, what: str) -> list[tuple[int, int]]:
@@ -180,6 +187,23 @@ class Pruning:
         later = (table.c.id == self.dataset_id) & (sa.func.coalesce(table.c.pruned_before, -_EVER) < limit)
         tx.execute(sa.update(table).where(later).values(pruned_before=limit))
 
+    def _partials(self, t: Tables) -> Condition:
+        return (t.partials.c.dataset_id == self.dataset_id) & (t.partials.c.start < self.limits.partials)
+
+    def _old_partials(self, tx: Transaction) -> int:
+        if self.limits.partials is None:
+            return 0
+        query = sa.select(sa.func.count()).select_from(tx.tables.partials).where(self._partials(tx.tables))
+        return int(tx.execute(query).scalar_one())
+
+    def _prune_partials(self, tx: Transaction) -> int:
+        """The earliest, about a batch of them: all of a period together."""
+        table, old = tx.tables.partials, self._partials(tx.tables)
+        if self.limits.points is not None:
+            self._remember(tx)
+        last = tx.execute(sa.select(table.c.start).where(old).order_by(table.c.start).limit(1).offset(BATCH - 1)).scalar()
+        return tx.execute(sa.delete(table).where(old if last is None else old & (table.c.start <= last))).rowcount
+
     def _old_periods(self, tx: Transaction) -> list[tuple[Condition, list[int]]]:
         """Starts in the calendar, by grain and zone. The newest stays: a dataset that rested for long is not to look like a new one."""
         periods, limit = tx.tables.periods, self.limits.points
@@ -194,6 +218,7 @@ class Pruning:
         found = []
         for kind in kinds:
             condition = of_dataset & (periods.c.grain == kind.grain) & (periods.c.timezone == kind.timezone)
+            condition &= periods.c.measurement_id.not_in(rolled_up(tx.tables, self.dataset_id))
             query = sa.select(periods.c.start).where(condition, periods.c.start < min(limit, kind.newest)).order_by(periods.c.start)
             found.append((condition, [row[0] for row in tx.rows(query)]))
         return found
@@ -214,7 +239,15 @@ class Pruning:
             for name in names if found else ():
                 query = sa.select(table.c[name]).distinct().where(table.c.series_id.in_(self._series(t)), stays)
                 found -= {row[0] for row in tx.rows(query)}
+        if found:
+            found -= self._in_partials(tx)
         return sorted(found - self._in_calendar(tx))
+
+    def _in_partials(self, tx: Transaction) -> set[int]:
+        """Measurements that the partials, as far as they stay, refer to."""
+        table, limit = tx.tables.partials, self.limits.partials
+        query = sa.select(table.c.measurement_id).distinct().where(table.c.dataset_id == self.dataset_id)
+        return {row[0] for row in tx.rows(query if limit is None else query.where(table.c.start >= limit))}
 
     def _in_calendar(self, tx: Transaction) -> set[int]:
         """Measurements that the calendar, as far as it stays, refers to."""
@@ -231,7 +264,12 @@ class Pruning:
             sa.select(periods.c.measurement_id)
             .distinct()
             .join(newest, (newest.c.grain == periods.c.grain) & (newest.c.timezone == periods.c.timezone))
-            .where(of_dataset, (periods.c.start >= limit) | (periods.c.start == newest.c.newest))
+            .where(
+                of_dataset,
+                (periods.c.start >= limit)
+                | (periods.c.start == newest.c.newest)
+                | periods.c.measurement_id.in_(rolled_up(tx.tables, self.dataset_id)),
+            )
         )
         return {row[0] for row in tx.rows(query)}
 

@@ -12,14 +12,14 @@ import sqlalchemy as sa
 
 from airflow_lupus.exceptions import OwnershipError, SpecError
 from airflow_lupus.model import PeriodStatus, canonical_json, digest
-from airflow_lupus.stores import bulk
+from airflow_lupus.stores import bulk, partials
 from airflow_lupus.stores.base import Saved
 from airflow_lupus.stores.schema import NAME_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from airflow_lupus.model import Measurement, Point, SeriesInfo, TaskRef
+    from airflow_lupus.model import Grain, Measurement, Point, SeriesInfo, TaskRef
     from airflow_lupus.stores.base import DatasetInfo, Scope
     from airflow_lupus.stores.database import Transaction
 
@@ -82,7 +82,7 @@ def save(
     row = lock_dataset(tx, dataset, task)
     defined_as = IMPORTED if measurement.origin == "import" else digest(definition)
     definition_id = _definition(tx, row.id, definition, defined_as, task)
-    found = _known_series(tx, row.id, dataset)
+    found = _known_series(tx, row.id, dataset.grain)
     redefined = _claim(tx, row.id, found, measurement.points, definition_id, defined_as, task)
     ids = _series_ids(tx, row.id, definition_id, found, measurement.points)
     starts = {record.period.epoch: record for record in measurement.periods}
@@ -108,6 +108,7 @@ def save(
     )
     edit = _compare(tx, measurement, ids, starts, known, measurement_id, definition_id, retract=_covered(found, scope))
     _write(tx, edit, revision, now, measurement_id)
+    partials.replace(tx, row.id, dataset.grain, scope, measurement, replaced, measurement_id, anything_there=bool(points_there))
     _save_periods(tx, row.id, dataset, known_periods, _absent_groups(found, scope, measurement), measurement, measurement_id)
     for text in _definition_changes(row, dataset, redefined, task):
         _insert(tx, t.annotations, dataset_id=row.id, start=min(starts), kind="definition_change", text=text, created_at=now)
@@ -199,6 +200,11 @@ def record_changes(tx: Transaction, row: sa.Row[Any], revision: int, first: Mapp
     tx.execute(sa.update(t.datasets).where(t.datasets.c.id == row.id).values(**values))
 
 
+def series_ids(tx: Transaction, dataset_id: int, definition_id: int, grain: Grain, measured: Collection[SeriesInfo]) -> dict[str, int]:
+    """Identity → id of a dataset's series at a grain; those of `measured` that are new are made."""
+    return _series_ids(tx, dataset_id, definition_id, _known_series(tx, dataset_id, grain), measured)
+
+
 def refresh_latest(tx: Transaction, series_ids: Collection[int]) -> None:
     """Look up anew which point of these series is the newest, and how it was judged."""
     t = tx.tables
@@ -246,12 +252,12 @@ def _definition(tx: Transaction, dataset_id: int, definition: Mapping[str, Any],
     return int(found) if found is not None else _insert(tx, definitions, **key, spec=canonical_json(definition))
 
 
-def _known_series(tx: Transaction, dataset_id: int, dataset: DatasetInfo) -> dict[str, _Series]:
+def _known_series(tx: Transaction, dataset_id: int, grain: Grain) -> dict[str, _Series]:
     """Identity → series of the dataset at this grain."""
     series = tx.tables.series
     columns = ("identity", "id", "definition_id", "column_name", "metric", "dimensions", "dimension_names", "retired_at")
     query = sa.select(*[series.c[name] for name in columns]).where(
-        series.c.dataset_id == dataset_id, series.c.grain == dataset.grain.unit, series.c.timezone == dataset.grain.timezone
+        series.c.dataset_id == dataset_id, series.c.grain == grain.unit, series.c.timezone == grain.timezone
     )
     return {row[0]: _Series(*row[1:7], row[7] is not None) for row in tx.rows(query)}  # type: ignore[call-arg]
 

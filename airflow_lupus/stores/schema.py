@@ -96,7 +96,7 @@ class Tables:
             Column("rows_read", BigInteger),
             Column("bytes_read", BigInteger),
             Column("points_changed", BigInteger, nullable=False),
-            Column("origin", String(10), nullable=False, comment="run, history, backfill or import"),
+            Column("origin", String(10), nullable=False, comment="run, history, backfill, import or roll_up"),
             Index(f"{prefix}measurements_of_run", "dataset_id", "dag_id", "run_id"),
             comment="one line for every collect task that committed",
         )
@@ -174,6 +174,24 @@ class Tables:
             Column("retracted", SmallInteger, nullable=False, comment="1: the later measurement had no such point"),
             Column("reason", _Text),
             comment="what was known before",
+            **_LARGE,
+        )
+
+        self.partials = Table(
+            f"{prefix}partials",
+            self.metadata,
+            Column("dataset_id", BigInteger, primary_key=True, autoincrement=False),
+            Column("grain", String(10), primary_key=True),
+            Column("timezone", String(64), primary_key=True),
+            Column("start", BigInteger, primary_key=True, autoincrement=False),
+            Column("identity", String(64), primary_key=True, comment="SHA-256 of column, metrics, dimensions and level"),
+            Column("column_name", _Name, nullable=False),
+            Column("metrics", _Text, nullable=False, comment="canonical JSON array: what it is for"),
+            Column("dimensions", _Text, nullable=False, comment="canonical JSON object"),
+            Column("level", String(5), nullable=False),
+            Column("state", _Text, nullable=False, comment="canonical JSON object: primitives of the group's rows, by name"),
+            Column("measurement_id", BigInteger, nullable=False),
+            comment="what merges into the points of longer periods",
             **_LARGE,
         )
 

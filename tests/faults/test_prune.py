@@ -7,6 +7,8 @@ import time
 import pytest
 import sqlalchemy as sa
 
+from airflow_lupus.model import Grain, from_epoch
+from airflow_lupus.pipeline.rolling_up import RollUp
 from airflow_lupus.stores.pruning import Pruning, datasets
 from airflow_lupus.stores.retention import Limits
 from airflow_lupus.stores.sql import SqlStore
@@ -14,6 +16,7 @@ from faults import work
 from faults.children import HELD, Child, done
 from faults.content import content, differences
 from faults.kinds import KINDS, discard, prepared
+from support import stores
 
 LIMIT = work.days([15])[0].epoch
 
@@ -25,14 +28,23 @@ def collected(url: str) -> None:
 
 
 def prune(url: str) -> int:
-    """Prune to the 15th day in small batches; the number of rows that went."""
+    """Roll up and prune to the 15th day, the first of a month, in small batches; the number of rows that went."""
     from airflow_lupus.stores import pruning
 
     pruning.BATCH = 400
     store = SqlStore.at(url)
     (dataset,) = datasets(store)
+    for grain in (Grain("week", dataset.grain.timezone), Grain("month", dataset.grain.timezone)):
+        RollUp(store, dataset, grain, grain.containing(from_epoch(LIMIT)).epoch).run(lambda _: None)
     gone = Pruning(store, dataset.id, Limits.of({}, int(time.time()), before=LIMIT)).run(lambda _: None)
     return sum(gone.values())
+
+
+def meant(url: str) -> dict[str, list[tuple]]:
+    store = SqlStore.at(url)
+    found = stores.meaning(store)
+    store.engine.dispose()
+    return found
 
 
 def orphans(url: str) -> int:
@@ -56,6 +68,7 @@ def test_killed_in_the_middle(kind, tmp_path):
     assert total > 4000
     after = content(url)
     assert after != before
+    meaning = meant(url)
     writes = undisturbed.phases.count("written")
     assert writes > 10
     for hold in (1, writes // 3, 2 * writes // 3, writes):
@@ -67,5 +80,9 @@ def test_killed_in_the_middle(kind, tmp_path):
         assert left != after
         assert orphans(url) == 0
         assert 0 < done(prune, url) <= total
-        assert content(url) == after, differences(content(url), after)
+        now = content(url)
+        for name in ("latest", "points"):  # PostgreSQL gives no id twice, so those of series that were rolled back are missing
+            assert now.pop(name).total() == after[name].total()
+        assert now.items() <= after.items(), differences(now, after)
+        assert meant(url) == meaning
         discard(url)

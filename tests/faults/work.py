@@ -42,6 +42,7 @@ SPEC = MeasureSpec(
     (TableMetrics(["row_count"]), ColumnMetrics({"amount": ["avg", "max"]})),
     time_column="at",
     group_columns=("shop",),
+    keep_partials=True,
 )
 OLD, NEW = (1, range(20)), (2, range(10, 40))
 """Version of the data, and its days."""

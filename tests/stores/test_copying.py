@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 from airflow_lupus.detectors import Threshold
 from airflow_lupus.detectors.patterns import Rules
 from airflow_lupus.exceptions import StoreConfigError, StoreError
-from airflow_lupus.model import Measurement, Point, PointStatus
+from airflow_lupus.model import TOTAL, Partial, Point, PointStatus
 from airflow_lupus.pipeline import judge
 from airflow_lupus.stores import bulk, copying, database
 from airflow_lupus.stores.base import NewDelivery
@@ -57,9 +58,16 @@ def detect(store: SqlStore, run: str):
 def fill(store: SqlStore) -> None:
     """Something in every table."""
     save(store, {7: {"JFK": 0.1, "gone": 0.2}})
-    save(store, VALUES, run="run2")
+    kept = Partial(day(8).epoch, "dep_time", ("null_ratio",), (), TOTAL, f'{{"rows":3,"why":"{STRANGE[:1]}"}}')
+    save(store, VALUES, run="run2", m=replace(measured(VALUES), partials=(kept,)))
     failed = {info("LGA"): [Point(day(8).epoch, None, 3, PointStatus.FAILED, f"why {STRANGE}")]}
-    store.save(FLIGHTS, DEFINITION, SCOPE, Measurement(measured(VALUES).periods, {**measured(VALUES).points, **failed}), task("run3"))
+    store.save(
+        FLIGHTS,
+        DEFINITION,
+        SCOPE,
+        replace(measured(VALUES), points={**measured(VALUES).points, **failed}, partials=(kept,)),
+        task("run3"),
+    )
     assert detect(store, "run3").news
     (due,) = store.due("flights", task("run3", name="detect"), ["slack"])
     store.claim(due.id)

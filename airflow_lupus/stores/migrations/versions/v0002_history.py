@@ -37,7 +37,7 @@ def upgrade() -> None:
     )
     add_columns("series", sa.Column("retired_at", sa.BigInteger(), comment="when somebody said that it is no more; NULL: in use"))
     add_columns("slots", sa.Column("judged_at", sa.BigInteger(), nullable=False, server_default="0"))
-    origin = "run, history, backfill or import"
+    origin = "run, history, backfill, import or roll_up"
     add_columns("measurements", sa.Column("origin", sa.String(10), nullable=False, server_default="run", comment=origin))
     create_index("measurements_of_run", "measurements", ["dataset_id", "dag_id", "run_id"])
     create_table(
@@ -49,6 +49,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("dataset_id", "revision", "series_id"),
         sqlite_with_rowid=False,
         comment="what detectors have yet to look at; emptied as they do",
+    )
+    create_table(
+        "partials",
+        _key("dataset_id"),
+        sa.Column("grain", sa.String(10), nullable=False),
+        sa.Column("timezone", sa.String(64), nullable=False),
+        _key("start"),
+        sa.Column("identity", sa.String(64), nullable=False, comment="SHA-256 of column, metrics, dimensions and level"),
+        sa.Column("column_name", sa.String(250), nullable=False),
+        sa.Column("metrics", TEXT, nullable=False, comment="canonical JSON array: what it is for"),
+        sa.Column("dimensions", TEXT, nullable=False, comment="canonical JSON object"),
+        sa.Column("level", sa.String(5), nullable=False),
+        sa.Column("state", TEXT, nullable=False, comment="canonical JSON object: primitives of the group's rows, by name"),
+        sa.Column("measurement_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("dataset_id", "grain", "timezone", "start", "identity"),
+        sqlite_with_rowid=False,
+        comment="what merges into the points of longer periods",
     )
     if "revision" in columns_of("points"):
         _remember_changes()

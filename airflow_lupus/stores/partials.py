@@ -1,0 +1,125 @@
+"""Partials as the store has them: replaced with the points that they belong to, and read to roll periods up."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from airflow_lupus.model import ENTITY_COUNT, canonical_json, digest
+from airflow_lupus.stores import bulk
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from airflow_lupus.model import Grain, Measurement, Partial, Period
+    from airflow_lupus.stores.base import Scope
+    from airflow_lupus.stores.database import Transaction
+
+KEY = ("dataset_id", "grain", "timezone", "start", "identity")
+
+
+@dataclass(frozen=True)
+class StoredPartial:
+    """A partial, and the definition that it was measured under."""
+
+    start: int
+    metrics: tuple[str, ...]
+    dimensions: str
+    level: str
+    state: str
+    definition_id: int
+    defined_as: str
+    """The definition's hash: tasks may share one."""
+
+
+def replace(
+    tx: Transaction,
+    dataset_id: int,
+    grain: Grain,
+    scope: Scope,
+    measurement: Measurement,
+    starts: Collection[int],
+    measurement_id: int,
+    *,
+    anything_there: bool,
+) -> None:
+    """Put a measurement's partials where those of its metrics were, in the periods that it has measured."""
+    if anything_there:
+        _forget(tx, dataset_id, grain, scope, measurement, starts)
+    kept = [partial for partial in measurement.partials if partial.start in starts]
+    identities: dict[tuple[Any, ...], str] = {}
+    columns: dict[str, list[Any]] = {
+        "dataset_id": [dataset_id] * len(kept),
+        "grain": [grain.unit] * len(kept),
+        "timezone": [grain.timezone] * len(kept),
+        "start": [partial.start for partial in kept],
+        "identity": [_identity(partial, identities) for partial in kept],
+        "column_name": [partial.column for partial in kept],
+        "metrics": [canonical_json(partial.metrics) for partial in kept],
+        "dimensions": [canonical_json(dict(partial.dimensions)) for partial in kept],
+        "level": [partial.level for partial in kept],
+        "state": [partial.state for partial in kept],
+        "measurement_id": [measurement_id] * len(kept),
+    }
+    bulk.upsert(tx, tx.tables.partials, columns)
+
+
+def _identity(partial: Partial, known: dict[tuple[Any, ...], str]) -> str:
+    typed = tuple((name, type(value).__name__, value) for name, value in partial.dimensions)
+    key = (partial.column, partial.metrics, typed, partial.level)
+    if key not in known:
+        known[key] = digest(key)
+    return known[key]
+
+
+def _forget(tx: Transaction, dataset_id: int, grain: Grain, scope: Scope, measurement: Measurement, starts: Collection[int]) -> None:
+    """Delete the partials of metrics that were measured anew. What is imported says nothing of how its groups merge."""
+    table = tx.tables.partials
+    names = {tuple(sorted(each)) for each in scope.dimension_names}
+    pairs = {*scope.pairs, *((info.key.column, info.key.metric) for info in measurement.points)}
+    query = sa.select(table.c.start, table.c.identity, table.c.column_name, table.c.metrics, table.c.dimensions).where(
+        table.c.dataset_id == dataset_id,
+        table.c.grain == grain.unit,
+        table.c.timezone == grain.timezone,
+        table.c.start.between(min(starts), max(starts)),
+    )
+    gone = []
+    for start, identity, column, metrics, dims in tx.rows(query):
+        same = start in starts and any((column, _written(metric)) in pairs for metric in json.loads(metrics))
+        if same and (measurement.origin == "import" or tuple(sorted(json.loads(dims))) in names):
+            gone.append((dataset_id, grain.unit, grain.timezone, start, identity))
+    if gone:
+        bulk.delete(tx, table, dict(zip(KEY, zip(*gone, strict=True), strict=True)))
+
+
+def _written(metric: str) -> str:
+    return "count" if metric == ENTITY_COUNT else metric
+
+
+def columns_in(tx: Transaction, dataset_id: int, grain: Grain, period: Period) -> list[str]:
+    """The columns that partials inside a longer period are of."""
+    table = tx.tables.partials
+    query = sa.select(table.c.column_name).distinct().where(*_inside(table, dataset_id, grain, period))
+    return sorted(row[0] for row in tx.rows(query))
+
+
+def of_column(tx: Transaction, dataset_id: int, grain: Grain, period: Period, column: str) -> list[StoredPartial]:
+    """A column's partials inside a longer period, in order of time."""
+    t = tx.tables
+    names = ("start", "metrics", "dimensions", "level", "state")
+    query = (
+        sa.select(*[t.partials.c[name] for name in names], t.measurements.c.definition_id, t.definitions.c.hash)
+        .join(t.measurements, t.measurements.c.id == t.partials.c.measurement_id)
+        .join(t.definitions, t.definitions.c.id == t.measurements.c.definition_id)
+        .where(*_inside(t.partials, dataset_id, grain, period), t.partials.c.column_name == column)
+        .order_by(t.partials.c.start)
+    )
+    return [StoredPartial(row[0], tuple(json.loads(row[1])), *row[2:]) for row in tx.rows(query)]
+
+
+def _inside(table: sa.Table, dataset_id: int, grain: Grain, period: Period) -> list[sa.ColumnElement[bool]]:
+    of_dataset = [table.c.dataset_id == dataset_id, table.c.grain == grain.unit, table.c.timezone == grain.timezone]
+    return [*of_dataset, table.c.start >= period.epoch, table.c.start < int(period.end.timestamp())]
