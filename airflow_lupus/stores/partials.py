@@ -12,9 +12,9 @@ from airflow_lupus.model import ENTITY_COUNT, canonical_json, digest
 from airflow_lupus.stores import bulk
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from airflow_lupus.model import Grain, Measurement, Partial, Period
+    from airflow_lupus.model import DimensionValue, Grain, Measurement, Partial, Period
     from airflow_lupus.stores.base import Scope
     from airflow_lupus.stores.database import Transaction
 
@@ -48,7 +48,7 @@ def replace(
 ) -> None:
     """Put a measurement's partials where those of its metrics were, in the periods that it has measured."""
     if anything_there:
-        _forget(tx, dataset_id, grain, scope, measurement, starts)
+        _clear(tx, dataset_id, grain, scope, measurement, starts)
     kept = [partial for partial in measurement.partials if partial.start in starts]
     identities: dict[tuple[Any, ...], str] = {}
     columns: dict[str, list[Any]] = {
@@ -68,14 +68,64 @@ def replace(
 
 
 def _identity(partial: Partial, known: dict[tuple[Any, ...], str]) -> str:
-    typed = tuple((name, type(value).__name__, value) for name, value in partial.dimensions)
-    key = (partial.column, partial.metrics, typed, partial.level)
+    key = (partial.column, partial.metrics, _typed(partial.dimensions), partial.level)
     if key not in known:
         known[key] = digest(key)
     return known[key]
 
 
-def _forget(tx: Transaction, dataset_id: int, grain: Grain, scope: Scope, measurement: Measurement, starts: Collection[int]) -> None:
+def _typed(dims: Iterable[tuple[str, DimensionValue]]) -> tuple[Any, ...]:
+    """Dimensions of which 1 and True are two."""
+    return tuple((name, type(value).__name__, value) for name, value in dims)
+
+
+def move(tx: Transaction, dataset_id: int, to: int) -> None:
+    """Make a dataset's partials another's, where they count."""
+    table = tx.tables.partials
+    rows = tx.rows(sa.select(*[table.c[name] for name in KEY[1:]]).where(table.c.dataset_id == dataset_id))
+    if rows:
+        keys = dict(zip(KEY[1:], zip(*rows, strict=True), strict=True))
+        bulk.delete(tx, table, {"dataset_id": [to] * len(rows), **keys})
+        tx.execute(sa.update(table).where(table.c.dataset_id == dataset_id).values(dataset_id=to))
+
+
+def rename(tx: Transaction, dataset_id: int, what: str, old: str, new: str) -> None:
+    """Let a dataset's partials follow a renamed column or dimension; where there are some of the new name, those count."""
+    table = tx.tables.partials
+    names = ("identity", "column_name", "metrics", "dimensions", "level")
+    for identity, column, metrics, text, level in tx.rows(
+        sa.select(*[table.c[name] for name in names]).distinct().where(table.c.dataset_id == dataset_id)
+    ):
+        dims = json.loads(text)
+        if column != old if what == "column" else old not in dims:
+            continue
+        named = new if what == "column" else column
+        dims = dims if what == "column" else {new if name == old else name: value for name, value in dims.items()}
+        renamed = digest((named, tuple(json.loads(metrics)), _typed(sorted(dims.items())), level))
+        taken = tx.rows(
+            sa.select(*[table.c[name] for name in KEY[1:4]]).where(table.c.dataset_id == dataset_id, table.c.identity == renamed)
+        )
+        if taken:
+            keys = dict(zip(KEY[1:4], zip(*taken, strict=True), strict=True))
+            bulk.delete(tx, table, {"dataset_id": [dataset_id] * len(taken), **keys, "identity": [identity] * len(taken)})
+        values = {"identity": renamed, "column_name": named, "dimensions": canonical_json(dims)}
+        tx.execute(sa.update(table).where(table.c.dataset_id == dataset_id, table.c.identity == identity).values(**values))
+
+
+def forget(tx: Transaction, dataset_id: int, wanted: Callable[[str, Sequence[str], Mapping[str, DimensionValue]], bool]) -> int:
+    """Delete a dataset's partials of which this is true, by column, metrics and dimensions; how many those are."""
+    table = tx.tables.partials
+    names = ("identity", "column_name", "metrics", "dimensions")
+    rows = tx.rows(sa.select(*[table.c[name] for name in names]).distinct().where(table.c.dataset_id == dataset_id))
+    gone = [row[0] for row in rows if wanted(row[1], [_written(metric) for metric in json.loads(row[2])], json.loads(row[3]))]
+    deleted = 0
+    for i in range(0, len(gone), bulk.CHUNK):
+        some = table.c.identity.in_(gone[i : i + bulk.CHUNK])
+        deleted += tx.execute(sa.delete(table).where(table.c.dataset_id == dataset_id, some)).rowcount
+    return deleted
+
+
+def _clear(tx: Transaction, dataset_id: int, grain: Grain, scope: Scope, measurement: Measurement, starts: Collection[int]) -> None:
     """Delete the partials of metrics that were measured anew. What is imported says nothing of how its groups merge."""
     table = tx.tables.partials
     names = {tuple(sorted(each)) for each in scope.dimension_names}

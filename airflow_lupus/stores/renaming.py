@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from airflow_lupus.exceptions import OwnershipError, SpecError, did_you_mean
 from airflow_lupus.model import ANY_COLUMN, DimensionValue, Grain, SeriesKey, canonical_json, digest, dimensions
 from airflow_lupus.specs import RESERVED
-from airflow_lupus.stores import bulk, joining
+from airflow_lupus.stores import bulk, joining, partials
 from airflow_lupus.stores.saving import IMPORTED, check_text, record_changes
 
 if TYPE_CHECKING:
@@ -86,9 +86,12 @@ def rename(tx: Transaction, change: Rename) -> Renamed:
     slots: dict[int, int] = {}
     redefined: set[int] = set()
     if plan.target is not None:
+        partials.move(tx, plan.target.id, plan.dataset.id)
         slots = joining.join_datasets(tx, plan.target, plan.dataset)
         new_only = set(_ids(tx, plan.dataset.id)) - plan.keys.keys() - plan.pairs.keys()
         joining.move_verdicts(tx, slots, new_only)
+    if change.what != "dataset":
+        partials.rename(tx, plan.dataset.id, change.what, change.old, change.new)
     if change.what == "column":
         redefined = _rename_in_definitions(tx, plan.dataset.id, change)
     if change.what == "dimension":

@@ -12,12 +12,12 @@ import sqlalchemy as sa
 
 from airflow_lupus.exceptions import SpecError, did_you_mean
 from airflow_lupus.model import canonical_json
-from airflow_lupus.stores import bulk
+from airflow_lupus.stores import bulk, partials
 from airflow_lupus.stores.renaming import first_points
 from airflow_lupus.stores.saving import record_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from airflow_lupus.model import DimensionValue
     from airflow_lupus.stores.database import Transaction
@@ -131,10 +131,24 @@ def _forget_some(tx: Transaction, selection: Selection) -> tuple[dict[str, int],
             counts[name] = tx.execute(sa.delete(table).where(table.c.dataset_id == found.dataset.id)).rowcount
         counts["datasets"] = tx.execute(sa.delete(t.datasets).where(t.datasets.c.id == found.dataset.id)).rowcount
     else:
+        counts["partials"] = _forget_partials(tx, found, selection)
         _forget_mentions(tx, found, selection)
         # A detect that is judging what has gone begins again.
         tx.execute(sa.update(t.datasets).where(t.datasets.c.id == found.dataset.id).values(revision=found.dataset.revision + 1))
     return dict(counts), False
+
+
+def _forget_partials(tx: Transaction, found: _Selected, selection: Selection) -> int:
+    """What would merge into longer periods of the forgotten series; those of other metrics of the same group go with it."""
+
+    def wanted(column: str, metrics: Sequence[str], dims: Mapping[str, DimensionValue]) -> bool:
+        if column in selection.dimensions:  # its values are counted in there
+            return True
+        if selection.column not in {None, column} or (selection.metric is not None and selection.metric not in metrics):
+            return False
+        return _has(dims, _meant([dims], selection.dimensions)) if selection.dimensions else True
+
+    return partials.forget(tx, found.dataset.id, wanted)
 
 
 def _forget_mentions(tx: Transaction, found: _Selected, selection: Selection) -> None:
@@ -163,7 +177,7 @@ def _of_series(tx: Transaction) -> dict[str, sa.Table]:
 def _of_dataset(tx: Transaction) -> dict[str, sa.Table]:
     """Tables of a dataset, in an order in which they can be emptied."""
     t = tx.tables
-    names = ("periods", "measurements", "definitions", "slots", "deliveries", "annotations")
+    names = ("partials", "periods", "measurements", "definitions", "slots", "deliveries", "annotations")
     return {name: getattr(t, name) for name in names}
 
 
