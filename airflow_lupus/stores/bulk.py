@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from airflow_lupus.stores.database import MYSQL
+from airflow_lupus.stores.errors import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from airflow_lupus.stores.database import Transaction
 
-Columns = "Mapping[str, Sequence[Any]]"
 CHUNK = 500
 """Values in one IN (…) of a database that takes no arrays: below every limit of parameters."""
 ARRAY = 20_000
@@ -109,15 +109,12 @@ def _copy(transaction: Transaction, table: sa.Table, columns: Mapping[str, Seque
     sql = f"COPY {_name(transaction, table)} ({names}) FROM STDIN"
     cursor: Any = transaction.connection.connection.cursor()
     try:
-        if transaction.connection.dialect.driver == "psycopg2":
-            cursor.copy_expert(sql, io.StringIO(text))
-        else:
-            with cursor.copy(sql) as copy:
-                copy.write(text)
-    except transaction.connection.dialect.loaded_dbapi.Error as error:  # the driver's own: let it look as from SQLAlchemy
-        raise sa.exc.DBAPIError.instance(
-            sql, None, error, transaction.connection.dialect.loaded_dbapi.Error, dialect=transaction.connection.dialect
-        ) from error
+        with wrapped(transaction.connection, sql):
+            if transaction.connection.dialect.driver == "psycopg2":
+                cursor.copy_expert(sql, io.StringIO(text))
+            else:
+                with cursor.copy(sql) as copy:
+                    copy.write(text)
     finally:
         cursor.close()
 

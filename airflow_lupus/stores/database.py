@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from airflow_lupus.exceptions import StoreConfigError, StoreError
-from airflow_lupus.stores.errors import translated
+from airflow_lupus.stores.errors import translated, wrapped
 from airflow_lupus.stores.schema import DEFAULT_PREFIX, Tables
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ class Transaction:
         """The rows as the driver's own tuples: a million of them cost half of what named ones do."""
         result = self.connection.execute(statement)
         try:
-            return list(result.cursor.fetchall())
+            with wrapped(self.connection, "fetch"):
+                return list(result.cursor.fetchall())
         finally:
             result.close()
 

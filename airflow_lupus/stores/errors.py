@@ -42,6 +42,16 @@ def translated(where: str) -> Iterator[None]:
         raise StoreError(msg) from error
 
 
+@contextmanager
+def wrapped(connection: sa.Connection, sql: str) -> Iterator[None]:
+    """Errors of the driver's own cursor as SQLAlchemy would have raised them."""
+    driver = connection.dialect.loaded_dbapi.Error
+    try:
+        yield
+    except driver as error:
+        raise sa.exc.DBAPIError.instance(sql, None, error, driver, dialect=connection.dialect) from error
+
+
 def _meaning(error: sa.exc.StatementError, where: str) -> Exception:
     said = str(error.orig or error).strip()
     first = said.splitlines()[0] if said else type(error.orig).__name__
