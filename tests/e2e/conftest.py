@@ -63,7 +63,7 @@ class Airflow:
                 with urllib.request.urlopen(request, timeout=60) as answer:
                     return json.load(answer)
             except urllib.error.HTTPError as error:
-                if error.code != 503 or not left:
+                if error.code not in {500, 503} or not left:
                     raise
                 time.sleep(1)  # Airflow's own SQLite is busy while it makes many runs
         raise AssertionError
