@@ -1,4 +1,7 @@
-"""Thirty days through Airflow's own backfill, newest first and beside daily runs, come to what one range run comes to."""
+"""Thirty days through Airflow's own backfill, newest first and beside daily runs, come to what one range run comes to.
+
+By its name this file is the last of its folder: a backfill is made when Airflow's scheduler is idle, since its SQLite takes one writer.
+"""
 
 from __future__ import annotations
 
