@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 TRIES = 5
 """How often to judge again when points change meanwhile."""
-CELLS = 2_000_000
-"""Series × periods that are judged at once: some 300 bytes each, with what the detector makes of them."""
+CELLS = 500_000
+"""Series × periods that are judged at once: some 900 bytes each at the peak, when their verdicts are written."""
 
 
 @dataclass(frozen=True)
