@@ -187,6 +187,10 @@ class PeriodStatus(StrEnum):
     FAILED = "failed"
 
 
+MEASURED = frozenset({PeriodStatus.OK, PeriodStatus.EMPTY})
+"""How a period arrives of which there is something to say."""
+
+
 class PointStatus(IntEnum):
     """Why a point's value is what it is; everything but OK is stored with a NULL value."""
 

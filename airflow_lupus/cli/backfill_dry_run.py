@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_lupus.cli.common import count, line, say
-from airflow_lupus.model import PeriodStatus
+from airflow_lupus.model import MEASURED
 from airflow_lupus.pipeline import measure
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from airflow_lupus.cli.dags import Collecting, Judging
     from airflow_lupus.model import Measurement, Period
     from airflow_lupus.stores.base import Store
-
-MEASURED = {PeriodStatus.OK, PeriodStatus.EMPTY}
 
 
 def tell_collecting(part: Part, store: Store | None) -> None:

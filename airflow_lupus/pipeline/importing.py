@@ -31,7 +31,7 @@ from airflow_lupus.model import (
     from_epoch,
 )
 from airflow_lupus.stores.base import DatasetInfo, Saved, Scope
-from airflow_lupus.stores.saving import check_text
+from airflow_lupus.stores.texts import check_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -15,7 +15,7 @@ from airflow_lupus.stores.database import MYSQL
 from airflow_lupus.stores.errors import wrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from airflow_lupus.stores.database import Transaction
 
@@ -23,6 +23,25 @@ CHUNK = 500
 """Values in one IN (…) of a database that takes no arrays: below every limit of parameters."""
 ARRAY = 20_000
 """Elements of one array."""
+
+
+def columns(names: Iterable[str], rows: Iterable[Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    """Rows as columns.
+
+    >>> columns(("series_id", "start"), [(1, 10), (2, 20)]), columns(("series_id", "start"), [])
+    ({'series_id': (1, 2), 'start': (10, 20)}, {'series_id': (), 'start': ()})
+    """
+    listed = list(names)
+    return dict(zip(listed, list(zip(*rows, strict=True)) or [()] * len(listed), strict=True))
+
+
+def by_name(rows: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
+    """Rows that name their values as columns.
+
+    >>> by_name([{"series_id": 1, "start": 10}, {"series_id": 2, "start": 20}])
+    {'series_id': [1, 2], 'start': [10, 20]}
+    """
+    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
 
 
 def insert(transaction: Transaction, table: sa.Table, columns: Mapping[str, Sequence[Any]]) -> None:
@@ -170,7 +189,7 @@ def _quoted(transaction: Transaction, name: str) -> str:
 
 
 def _count(columns: Mapping[str, Sequence[Any]]) -> int:
-    return len(next(iter(columns.values())))
+    return len(next(iter(columns.values()), ()))
 
 
 def _slices(columns: Mapping[str, Sequence[Any]], size: int) -> Iterator[dict[str, Sequence[Any]]]:

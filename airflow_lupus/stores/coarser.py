@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from airflow_lupus.model import PeriodStatus
-from airflow_lupus.stores import bulk, saving
+from airflow_lupus.model import MEASURED, TaskRef
+from airflow_lupus.stores import bulk, latest
+from airflow_lupus.stores.saving import POINT, log_measurement
+from airflow_lupus.stores.series import known_series, series_ids
 
 if TYPE_CHECKING:
-    from airflow_lupus.model import Grain, Period, Point, SeriesInfo
+    from airflow_lupus.model import Grain, Period, PeriodStatus, Point, SeriesInfo
     from airflow_lupus.stores.database import Transaction
     from airflow_lupus.stores.schema import Tables
 
@@ -46,7 +47,7 @@ def measured_before(tx: Transaction, dataset_id: int, grain: Grain, limit: int) 
         periods.c.grain == grain.unit,
         periods.c.timezone == grain.timezone,
         periods.c.start < limit,
-        periods.c.status.in_([str(PeriodStatus.OK), str(PeriodStatus.EMPTY)]),
+        periods.c.status.in_(sorted(map(str, MEASURED))),
     )
     return [(start, status, rows or 0) for start, status, rows in tx.rows(query.order_by(periods.c.start))]
 
@@ -77,7 +78,7 @@ def save(tx: Transaction, dataset_id: int, whole: Whole) -> int:
     """Write what differs from what is there; what was measured at the longer grain itself stays. The number of points written."""
     written, measurement_id = 0, None
     for definition_id, points in sorted(whole.points.items()):
-        ids = saving.series_ids(tx, dataset_id, definition_id, whole.grain, points)
+        ids = series_ids(tx, dataset_id, definition_id, known_series(tx, dataset_id, whole.grain), points)
         rows = {ids[info.key.identity]: point for info, point in points.items()}
         known = _known(tx, dataset_id, whole.period, list(rows))
         new = {id_: point for id_, point in rows.items() if id_ not in known or known[id_] not in {None, _content(point)}}
@@ -107,40 +108,20 @@ def _known(tx: Transaction, dataset_id: int, period: Period, series: list[int]) 
 
 
 def _measurement(tx: Transaction, dataset_id: int, definition_id: int, whole: Whole, points: int) -> int:
-    t = tx.tables
-    of = tx.execute(sa.select(t.definitions).where(t.definitions.c.id == definition_id)).one()
-    values = {
-        "dataset_id": dataset_id,
-        "definition_id": definition_id,
-        "dag_id": of.dag_id,
-        "task_id": of.task_id,
-        "run_id": RUN,
-        "map_index": -1,
-        "try_number": 1,
-        "first_start": whole.period.epoch,
-        "last_end": int(whole.period.end.timestamp()),
-        "collected_at": int(time.time()),
-        "points_changed": points,
-        "origin": ORIGIN,
-    }
-    key = tx.execute(sa.insert(t.measurements).values(**values)).inserted_primary_key
-    return int(key[0]) if key else 0
+    definitions = tx.tables.definitions
+    of = tx.execute(sa.select(definitions).where(definitions.c.id == definition_id)).one()
+    span = (whole.period.epoch, int(whole.period.end.timestamp()))
+    return log_measurement(tx, dataset_id, definition_id, TaskRef(of.dag_id, of.task_id, RUN), span, ORIGIN, {"points_changed": points})
 
 
 def _write(tx: Transaction, period: Period, measurement_id: int, points: dict[int, Point]) -> None:
-    count = len(points)
-    columns: dict[str, list[Any]] = {
-        "series_id": list(points),
-        "start": [period.epoch] * count,
-        "value": [point.value for point in points.values()],
-        "n": [point.n for point in points.values()],
-        "measurement_id": [measurement_id] * count,
-        "seconds": [int((period.end - period.start).total_seconds())] * count,
-        "status": [int(point.status) for point in points.values()],
-        "reason": [None] * count,
-    }
-    bulk.upsert(tx, tx.tables.points, columns)
-    saving.refresh_latest(tx, list(points))
+    seconds = int((period.end - period.start).total_seconds())
+    rows = [
+        (series_id, period.epoch, point.value, point.n, measurement_id, seconds, int(point.status), None)
+        for series_id, point in points.items()
+    ]
+    bulk.upsert(tx, tx.tables.points, bulk.columns(POINT, rows))
+    latest.refresh(tx, points)
 
 
 def _save_period(tx: Transaction, dataset_id: int, whole: Whole, measurement_id: int) -> None:
@@ -151,5 +132,4 @@ def _save_period(tx: Transaction, dataset_id: int, whole: Whole, measurement_id:
         return
     record = {"status": str(whole.status), "rows": whole.rows, "reason": whole.reason, "absent_groups": "[]"}
     values = {**key, "end": int(whole.period.end.timestamp()), **record, "measurement_id": measurement_id}
-    columns: dict[str, list[Any]] = {name: [value] for name, value in values.items()}
-    bulk.upsert(tx, t.periods, columns)
+    bulk.upsert(tx, t.periods, bulk.by_name([values]))

@@ -52,7 +52,7 @@ def copy(source: SqlStore, target: SqlStore, told: Callable[[str, int], None] = 
             copied = _table_named(writing, name)
             sent = _Content()
             for rows in _batches(reading, table):
-                bulk.insert(writing, copied, dict(zip(table.columns.keys(), zip(*rows, strict=True), strict=True)))
+                bulk.insert(writing, copied, bulk.columns(table.columns.keys(), rows))
                 sent += _content(table, rows)
             arrived = sum((_content(copied, rows) for rows in _batches(writing, copied)), _Content())
             if arrived != sent:

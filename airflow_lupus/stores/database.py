@@ -47,6 +47,11 @@ class Transaction:
     def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[Any]:
         return self.connection.execute(statement, parameters)
 
+    def insert(self, table: sa.Table, **values: Any) -> int:
+        """Insert a row; the id that it gets, 0 where the table counts none."""
+        key = self.connection.execute(sa.insert(table).values(**values)).inserted_primary_key
+        return int(key[0]) if key else 0
+
     def rows(self, statement: sa.Select[Any]) -> list[Any]:
         """The rows as the driver's own tuples: a million of them cost half of what named ones do."""
         result = self.connection.execute(statement)
@@ -68,6 +73,7 @@ class Database:
     def __init__(self, engine: sa.Engine, *, prefix: str = DEFAULT_PREFIX, schema: str | None = None) -> None:
         self.engine = engine
         self.tables = Tables(prefix, schema)
+        self._versions = sa.table(self.tables.version_table, sa.column("version_num"), schema=schema)
 
     @property
     def where(self) -> str:
@@ -80,8 +86,7 @@ class Database:
         with self._begun(writes=True) as transaction:
             if transaction.dialect == "postgresql":
                 transaction.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_LOCK_KEY)))
-            version = sa.table(self.tables.version_table, sa.column("version_num"), schema=self.tables.metadata.schema)
-            self._refuse(transaction.execute(sa.select(version.c.version_num)).scalar())
+            self._refuse(transaction.execute(sa.select(self._versions.c.version_num)).scalar())
             yield transaction
 
     @contextmanager
@@ -135,10 +140,9 @@ class Database:
             return self._version_in(transaction.connection)
 
     def _version_in(self, connection: sa.Connection) -> str | None:
-        table = sa.table(self.tables.version_table, sa.column("version_num"), schema=self.tables.metadata.schema)
-        if not sa.inspect(connection).has_table(table.name, schema=table.schema):
+        if not sa.inspect(connection).has_table(self._versions.name, schema=self._versions.schema):
             return None
-        row = connection.execute(sa.select(table.c.version_num)).first()
+        row = connection.execute(sa.select(self._versions.c.version_num)).first()
         return str(row[0]) if row else None
 
     def upgrade(self) -> bool:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from airflow_lupus.model import PeriodStatus
-from airflow_lupus.stores import bulk
+from airflow_lupus.model import MEASURED, PeriodStatus
+from airflow_lupus.stores import bulk, latest
 from airflow_lupus.stores.judging import VERDICT
-from airflow_lupus.stores.saving import IMPORTED, MEASURED, POINT, refresh_latest
+from airflow_lupus.stores.saving import POINT
+from airflow_lupus.stores.series import IMPORTED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -69,17 +70,17 @@ def _join(tx: Transaction, pairs: Mapping[int, int], revision: int, slots: Mappi
 
     dropped = _verdicts_of_another_history(tx, pairs, newer_points)
     judged = [(pairs[row[0]], row[1], slots.get(row[2], row[2]), *row[3:]) for row in _rows(tx, t.verdicts, VERDICT, pairs)]
-    bulk.delete(tx, t.point_revisions, _columns(("series_id", "start"), {row[:2] for row in older_past}))
-    bulk.delete(tx, t.verdicts, _columns(("series_id", "start"), dropped))
+    bulk.delete(tx, t.point_revisions, bulk.columns(("series_id", "start"), {row[:2] for row in older_past}))
+    bulk.delete(tx, t.verdicts, bulk.columns(("series_id", "start"), dropped))
     for table in (t.points, t.point_revisions, t.verdicts, t.changes, t.latest):
         for condition in bulk.among(tx, table.c.series_id, pairs):
             tx.execute(sa.delete(table).where(condition))
-    bulk.insert(tx, t.point_revisions, _columns(REVISION, lined_up))
-    bulk.upsert(tx, t.points, _columns(POINT, newer_points.values()))
-    bulk.upsert(tx, t.verdicts, _columns(VERDICT, judged))
+    bulk.insert(tx, t.point_revisions, bulk.columns(REVISION, lined_up))
+    bulk.upsert(tx, t.points, bulk.columns(POINT, newer_points.values()))
+    bulk.upsert(tx, t.verdicts, bulk.columns(VERDICT, judged))
     for condition in bulk.among(tx, t.series.c.id, pairs):
         tx.execute(sa.delete(t.series).where(condition))
-    refresh_latest(tx, set(pairs.values()))
+    latest.refresh(tx, set(pairs.values()))
     return max((row[NUMBER] for row in lined_up), default=revision)
 
 
@@ -93,11 +94,6 @@ def _rows(
             query = query.where(table.c.start.between(min(starts, default=0), max(starts, default=-1)))
         found += tx.rows(query)
     return found
-
-
-def _columns(names: Iterable[str], rows: Iterable[tuple[Any, ...]]) -> dict[str, list[Any]]:
-    listed = list(rows)
-    return {name: [row[i] for row in listed] for i, name in enumerate(names)}
 
 
 def _collected(tx: Transaction, ids: Collection[int]) -> dict[int, int]:
@@ -206,7 +202,7 @@ def _join_calendars(tx: Transaction, newer: int, older: int) -> None:
             keeps_old = PeriodStatus(row.status) not in MEASURED and PeriodStatus(old[key]) in MEASURED
             goes[newer if keeps_old else older].add(key)
     for dataset_id, keys in goes.items():
-        bulk.delete(tx, periods, _columns(("dataset_id", *names), {(dataset_id, *key) for key in keys}))
+        bulk.delete(tx, periods, bulk.columns(("dataset_id", *names), {(dataset_id, *key) for key in keys}))
 
 
 def _join_deliveries(tx: Transaction, newer: int, older: int) -> None:

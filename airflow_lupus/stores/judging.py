@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from airflow_lupus.exceptions import DataMissing, did_you_mean
 from airflow_lupus.model import Grain, Reason, SeriesInfo, SeriesKey, canonical_json, digest, dimensions, from_epoch
-from airflow_lupus.stores import bulk
+from airflow_lupus.stores import bulk, latest
 from airflow_lupus.stores.base import History, Judged, JudgingState, StoredSeries, VerdictTable
-from airflow_lupus.stores.saving import IMPORTED
+from airflow_lupus.stores.series import IMPORTED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -157,10 +157,8 @@ def commit(
                 added.append(verdict)
             elif before != verdict and not _same(before, verdict):
                 updated.append(verdict)
-        if added:
-            bulk.insert(tx, t.verdicts, dict(zip(VERDICT, zip(*added, strict=True), strict=True)))
-        if updated:
-            bulk.upsert(tx, t.verdicts, dict(zip(VERDICT, zip(*updated, strict=True), strict=True)))
+        bulk.insert(tx, t.verdicts, bulk.columns(VERDICT, added))
+        bulk.upsert(tx, t.verdicts, bulk.columns(VERDICT, updated))
         if not partial:
             stamp = {"judged_revision": state.revision, "judged_at": int(time.time())}
             tx.execute(sa.update(t.slots).where(t.slots.c.id == slot_id).values(**stamp))
@@ -168,7 +166,7 @@ def commit(
         touched |= {verdict[0] for verdict in added} | {verdict[0] for verdict in updated}
         # A point judged before is news again only while it is the newest: what is closed stays quiet.
         fresh[name] = {at for at, first in news if first or at[1] == state.newest}
-    _refresh_severity(tx, touched)
+    latest.refresh_severity(tx, touched)
     if tables and not partial:
         _forget_changes(tx, row)
     return Judged(written=written, fresh=fresh)
@@ -256,10 +254,7 @@ def _slot(tx: Transaction, dataset_id: int, task: TaskRef, name: str) -> int:
     slots = tx.tables.slots
     key = {"dataset_id": dataset_id, "dag_id": task.dag_id, "task_id": task.task_id, "name": name}
     found = tx.execute(sa.select(slots.c.id).filter_by(**key)).scalar()
-    if found is None:
-        inserted = tx.execute(sa.insert(slots).values(**key, judged_revision=0, judged_at=0)).inserted_primary_key
-        found = inserted[0] if inserted else 0
-    return int(found)
+    return tx.insert(slots, **key, judged_revision=0, judged_at=0) if found is None else int(found)
 
 
 def _parameter_set(tx: Transaction, key: SlotKey) -> int:
@@ -269,8 +264,7 @@ def _parameter_set(tx: Transaction, key: SlotKey) -> int:
     found = tx.execute(sa.select(sets.c.id).where(sets.c.hash == hashed)).scalar()
     if found is None:
         values = {"hash": hashed, "detector": key.detector, "parameters": canonical_json(content["parameters"])}
-        inserted = tx.execute(sa.insert(sets).values(**values)).inserted_primary_key
-        found = inserted[0] if inserted else 0
+        return tx.insert(sets, **values)
     return int(found)
 
 
@@ -311,13 +305,3 @@ def _close(old: float | None, new: float | None) -> bool:
     if old is None or new is None:
         return old is new
     return abs(old - new) <= SAME * max(abs(old), abs(new), 1e-300)
-
-
-def _refresh_severity(tx: Transaction, series_ids: Collection[int]) -> None:
-    """The worst verdict of the newest points."""
-    latest, verdicts = tx.tables.latest, tx.tables.verdicts
-    worst = sa.select(sa.func.max(verdicts.c.severity)).where(
-        verdicts.c.series_id == latest.c.series_id, verdicts.c.start == latest.c.start
-    )
-    for condition in bulk.among(tx, latest.c.series_id, series_ids):
-        tx.execute(sa.update(latest).where(condition).values(severity=worst.scalar_subquery()))

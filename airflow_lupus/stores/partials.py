@@ -83,10 +83,8 @@ def move(tx: Transaction, dataset_id: int, to: int) -> None:
     """Make a dataset's partials another's, where they count."""
     table = tx.tables.partials
     rows = tx.rows(sa.select(*[table.c[name] for name in KEY[1:]]).where(table.c.dataset_id == dataset_id))
-    if rows:
-        keys = dict(zip(KEY[1:], zip(*rows, strict=True), strict=True))
-        bulk.delete(tx, table, {"dataset_id": [to] * len(rows), **keys})
-        tx.execute(sa.update(table).where(table.c.dataset_id == dataset_id).values(dataset_id=to))
+    bulk.delete(tx, table, {"dataset_id": [to] * len(rows), **bulk.columns(KEY[1:], rows)})
+    tx.execute(sa.update(table).where(table.c.dataset_id == dataset_id).values(dataset_id=to))
 
 
 def rename(tx: Transaction, dataset_id: int, what: str, old: str, new: str) -> None:
@@ -105,9 +103,8 @@ def rename(tx: Transaction, dataset_id: int, what: str, old: str, new: str) -> N
         taken = tx.rows(
             sa.select(*[table.c[name] for name in KEY[1:4]]).where(table.c.dataset_id == dataset_id, table.c.identity == renamed)
         )
-        if taken:
-            keys = dict(zip(KEY[1:4], zip(*taken, strict=True), strict=True))
-            bulk.delete(tx, table, {"dataset_id": [dataset_id] * len(taken), **keys, "identity": [identity] * len(taken)})
+        own = {"dataset_id": [dataset_id] * len(taken), "identity": [identity] * len(taken)}
+        bulk.delete(tx, table, {**own, **bulk.columns(KEY[1:4], taken)})
         values = {"identity": renamed, "column_name": named, "dimensions": canonical_json(dims)}
         tx.execute(sa.update(table).where(table.c.dataset_id == dataset_id, table.c.identity == identity).values(**values))
 
@@ -141,8 +138,7 @@ def _clear(tx: Transaction, dataset_id: int, grain: Grain, scope: Scope, measure
         same = start in starts and any((column, _written(metric)) in pairs for metric in json.loads(metrics))
         if same and (measurement.origin == "import" or tuple(sorted(json.loads(dims))) in names):
             gone.append((dataset_id, grain.unit, grain.timezone, start, identity))
-    if gone:
-        bulk.delete(tx, table, dict(zip(KEY, zip(*gone, strict=True), strict=True)))
+    bulk.delete(tx, table, bulk.columns(KEY, gone))
 
 
 def _written(metric: str) -> str:

@@ -13,7 +13,9 @@ from airflow_lupus.exceptions import OwnershipError, SpecError, did_you_mean
 from airflow_lupus.model import ANY_COLUMN, DimensionValue, Grain, SeriesKey, canonical_json, digest, dimensions
 from airflow_lupus.specs import RESERVED
 from airflow_lupus.stores import bulk, joining, partials
-from airflow_lupus.stores.saving import IMPORTED, check_text, record_changes
+from airflow_lupus.stores.saving import record_changes
+from airflow_lupus.stores.series import IMPORTED
+from airflow_lupus.stores.texts import check_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -273,8 +275,7 @@ def _write_series(tx: Transaction, plan: _Plan, newer: Mapping[int, sa.Row[Any]]
             if told.hash != IMPORTED:
                 values["definition_id"] = told.definition_id
         rows.append(values)
-    if rows:
-        bulk.upsert(tx, series, {name: [row[name] for row in rows] for name in rows[0]})
+    bulk.upsert(tx, series, bulk.by_name(rows))
 
 
 def _take_over(tx: Transaction, dataset: sa.Row[Any], target: sa.Row[Any], revision: int) -> None:
@@ -329,5 +330,4 @@ def _rename_in_calendar(tx: Transaction, dataset_id: int, change: Rename) -> Non
         told = "[" + ",".join(sorted(map(canonical_json, groups))) + "]"
         if told != row.absent_groups:
             rows.append({**row._mapping, "absent_groups": told})
-    if rows:
-        bulk.upsert(tx, periods, {name: [row[name] for row in rows] for name in rows[0]})
+    bulk.upsert(tx, periods, bulk.by_name(rows))

@@ -163,8 +163,7 @@ def _forget_mentions(tx: Transaction, found: _Selected, selection: Selection) ->
             kept = [canonical_json(group) for group in groups if not _has(group, values)]
             if len(kept) < len(groups):
                 rows.append({**row._mapping, "absent_groups": "[" + ",".join(kept) + "]"})
-        if rows:
-            bulk.upsert(tx, t.periods, {name: [row[name] for row in rows] for name in rows[0]})
+        bulk.upsert(tx, t.periods, bulk.by_name(rows))
     told = sa.update(t.deliveries).where(t.deliveries.c.dataset_id == found.dataset.id, t.deliveries.c.state.in_(["sent", "logged"]))
     tx.execute(told.values(digest="{}"))
 
