@@ -14,7 +14,7 @@ help:  ## list the commands
 $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[mysql,pandas,postgres,slack]" --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[delta,iceberg,mysql,pandas,polars,postgres,slack,spark,warehouse]" --group dev
 	@touch $@
 
 demo: $(STAMP)  ## run the example DAG over a year of real flights and leave Airflow up with the page
