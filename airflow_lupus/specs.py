@@ -6,14 +6,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_lupus.exceptions import SpecError, did_you_mean
-from airflow_lupus.metrics import for_type, metric_named
+from airflow_lupus.metric_sets.base import MetricSet
+from airflow_lupus.metric_sets.columns import ColumnMetrics, TableMetrics
+from airflow_lupus.metrics import for_type
 from airflow_lupus.metrics.base import BOOLEAN, NUMBER, TEXT
 from airflow_lupus.model import ANY_COLUMN, Grain, zone
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from airflow_lupus.metrics import Metric
+
+__all__ = ["ColumnMetrics", "MeasureSpec", "MetricSet", "TableMetrics"]
 
 RESERVED = {"dataset", "column", "column_name", "metric", "value", "period", "period_start", "period_end", "level", "ts"}
 """Names that our own tables and frames use, and that a group column would collide with."""
@@ -24,61 +28,6 @@ DEFAULTS_BY_TYPE = {
     BOOLEAN: ("null_ratio", "avg"),
 }
 """What is measured of a column of each type where the user names nothing; of other types only `null_ratio`."""
-
-
-@dataclass(frozen=True)
-class ColumnMetrics:
-    """Metrics of columns: `ColumnMetrics({"dep_delay": ["avg", "p95"]})`, what `column_metrics=` is short for."""
-
-    metrics: Mapping[str, Sequence[str]]
-
-    def __post_init__(self) -> None:
-        for column, names in self.metrics.items():
-            if column == ANY_COLUMN:
-                msg = f"column_metrics[{ANY_COLUMN!r}]: no column is called so; metrics of the table are metrics=[TableMetrics([…])]"
-                raise SpecError(msg)
-            if isinstance(names, str):
-                msg = f"column_metrics[{column!r}] must be a list of metrics, not the text {names!r}"
-                raise SpecError(msg)
-            if not names:
-                msg = f"column_metrics[{column!r}] names no metric"
-                raise SpecError(msg)
-            for name in names:
-                _named(name, f"column_metrics[{column!r}]")
-
-    def pairs(self) -> list[tuple[str, Metric]]:
-        return [(column, metric_named(name)) for column, names in self.metrics.items() for name in dict.fromkeys(names)]
-
-
-@dataclass(frozen=True)
-class TableMetrics:
-    """Metrics of the whole table: `TableMetrics(["row_count"])`."""
-
-    metrics: Sequence[str]
-
-    def __post_init__(self) -> None:
-        if isinstance(self.metrics, str):
-            msg = f"TableMetrics needs a list of metrics, not the text {self.metrics!r}"
-            raise SpecError(msg)
-        if not self.metrics:
-            msg = "TableMetrics names no metric"
-            raise SpecError(msg)
-        for name in self.metrics:
-            _named(name, "TableMetrics", table=True)
-
-    def pairs(self) -> list[tuple[str, Metric]]:
-        return [(ANY_COLUMN, metric_named(name, table=True)) for name in dict.fromkeys(self.metrics)]
-
-
-MetricSet = ColumnMetrics | TableMetrics
-
-
-def _named(name: str, where: str, *, table: bool = False) -> None:
-    try:
-        metric_named(name, table=table)
-    except SpecError as error:
-        msg = f"{where}: {error}"
-        raise SpecError(msg) from None
 
 
 @dataclass(frozen=True)
@@ -95,7 +44,10 @@ class MeasureSpec:
     :param where: an SQL condition on rows, in the dialect of where the data is read (DuckDB's for files).
     :param per_entity: overrides, per column, whether `count` is counted per value.
     :param units: the unit of a column's values, shown with its metrics ("minutes").
-    :param max_groups: more groups or entities than this in one period are taken for a mistake.
+    :param top: by column, how many of its values a metric per entity tells apart: those with the most rows in the period, the others
+        together being `other`.
+    :param max_groups: more groups than this in one period are taken for a mistake …
+    :param max_entities: … and so are more values of a column in a group, for metrics per entity.
     :param keep_partials: whether to keep what of each group merges into longer periods.
     """
 
@@ -109,14 +61,18 @@ class MeasureSpec:
     where: str | None = None
     per_entity: Mapping[str, bool] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    top: Mapping[str, int] = field(default_factory=dict)
     max_groups: int = 10_000
+    max_entities: int = 10_000
     keep_partials: bool = False
 
     def __post_init__(self) -> None:
         zone(self.time_column_timezone)
-        if self.max_groups < 1:
-            msg = f"max_groups must be at least 1, not {self.max_groups}"
-            raise SpecError(msg)
+        limits = {"max_groups": self.max_groups, "max_entities": self.max_entities}
+        for what, most in {**limits, **{f"top[{column!r}]": most for column, most in self.top.items()}}.items():
+            if most < 1:
+                msg = f"{what} must be at least 1, not {most}"
+                raise SpecError(msg)
         seen: set[str] = set()
         for name in self.group_columns:
             if name in RESERVED:
@@ -129,7 +85,7 @@ class MeasureSpec:
         if not self.group_columns and not self.totals:
             msg = "totals=False without group_columns measures nothing"
             raise SpecError(msg)
-        for what, names in (("per_entity", self.per_entity), ("units", self.units)):
+        for what, names in (("per_entity", self.per_entity), ("top", self.top), ("units", self.units)):
             for name in names:
                 if self.metric_sets and name not in self.measured_columns:
                     msg = f"{what}: column {name!r} is not measured: {did_you_mean(name, self.measured_columns)}"
@@ -144,7 +100,8 @@ class MeasureSpec:
     def needed_columns(self) -> list[str]:
         """All columns that must be read."""
         time = [self.time_column] if self.time_column else []
-        return list(dict.fromkeys([*time, *self.group_columns, *self.measured_columns]))
+        of_metrics = [name for _, metric in self._written_pairs() for operand, _ in metric.needed for name in operand.columns]
+        return list(dict.fromkeys([*time, *self.group_columns, *self.measured_columns, *of_metrics]))
 
     def _written_pairs(self) -> list[tuple[str, Metric]]:
         pairs = [pair for metric_set in self.metric_sets for pair in metric_set.pairs()]
@@ -167,13 +124,17 @@ class MeasureSpec:
             ("time_column", [self.time_column] if self.time_column else []),
             ("group_columns", self.group_columns),
             ("column_metrics", self.measured_columns),
+            ("metrics", self.needed_columns),
         ):
             for name in names:
                 if name not in types:
                     msg = f"{where}: dataset {self.dataset!r} has no column {name!r}: {did_you_mean(name, types)}"
                     raise SpecError(msg)
         pairs = [
-            (column, metric if metric.table else for_type(metric, column, types[column], self.per_entity.get(column)))
+            (
+                column,
+                for_type(metric, column, types[column], self.per_entity.get(column)) if metric.family == "column" else metric.fit(types),
+            )
             for column, metric in self._written_pairs()
         ]
         for column, metric in pairs:
@@ -185,6 +146,11 @@ class MeasureSpec:
                 raise SpecError(msg)
         return pairs
 
+    def _fit(self, column: str, metric: Metric, types: Mapping[str, str]) -> Metric:
+        if metric.family == "column":
+            return for_type(metric, column, types[column], self.per_entity.get(column))
+        return metric.fit(types)
+
     def definition(self) -> dict[str, Any]:
         """What of the spec decides the meaning of a series beyond its identity: a change restarts the baseline."""
         return {
@@ -192,4 +158,5 @@ class MeasureSpec:
             "time_column_timezone": self.time_column_timezone,
             "where": self.where,
             "per_entity": dict(self.per_entity),
+            **({"top": dict(self.top)} if self.top else {}),
         }

@@ -79,7 +79,7 @@ def _check_collecting(task: MetricCollectOperator, dag: DAG, asked: str | None) 
     if spec.where:
         line("where", spec.where)
     line("plan")
-    for text in engine.explain(relation, spec, needed(pairs), [period]).splitlines():
+    for text in engine.explain(relation, spec, needed(spec, pairs), [period]).splitlines():
         say(f"    {text}")
     started = time.perf_counter()
     found = measure(spec, opened, engine, [period]).measurement

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_lupus.metrics.base import State
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
-    from airflow_lupus.metrics import Primitive
+    from airflow_lupus.metrics.base import Need
     from airflow_lupus.model import DimensionValue, Period
     from airflow_lupus.specs import MeasureSpec
 
@@ -63,13 +65,11 @@ Relation = FileSet | Batches
 
 @dataclass(frozen=True)
 class Group:
-    """The primitives of one group of rows in one period; `dimensions` is None for the total over all groups."""
+    """A group of rows in one period; `dimensions` is None for the total over all groups."""
 
     period: Period
     dimensions: Mapping[str, DimensionValue] | None
     rows: int
-    state: Mapping[str, Mapping[Primitive, Any]]
-    """Column → primitive → value; the table's own primitives are under `*`."""
     failed: Mapping[str, str] = field(default_factory=dict)
     """Column → why nothing can be said of it in this group: a value that is not of the column's type."""
 
@@ -79,9 +79,16 @@ class Scan:
     """What one scan came to."""
 
     groups: list[Group]
+    state: State
+    """The primitives of each group, in the order of the groups."""
     rows_read: int
     failed_files: Mapping[str, str] = field(default_factory=dict)
     """Files that turned out to be unreadable half-way, with the reason; the groups hold nothing of them."""
+
+    @classmethod
+    def nothing(cls, failed_files: Mapping[str, str] | None = None) -> Scan:
+        """That there were no rows."""
+        return cls([], State(0), 0, failed_files or {})
 
 
 class Engine(Protocol):
@@ -97,17 +104,15 @@ class Engine(Protocol):
         self,
         relation: Relation,
         spec: MeasureSpec,
-        needs: Mapping[str, set[Primitive]],
+        needs: Sequence[Need],
         periods: Sequence[Period],
-        watch: Callable[[Group], None] | None = None,
     ) -> Scan:
-        """The primitives of every group and, if the spec wants totals, of all rows, for each period that has rows: in one scan.
+        """The primitives of every group and, if the spec wants totals, of all rows, for each period that has rows.
 
-        :param watch: told of each group before the next is held; it may raise to stop.
         :raises TooMuchAtOnce: the engine's memory does not suffice for so many periods.
         """
         ...
 
-    def explain(self, relation: Relation, spec: MeasureSpec, needs: Mapping[str, set[Primitive]], periods: Sequence[Period]) -> str:
-        """The query that a scan would run, or of batches the one that fetches them, to look at; no rows are read."""
+    def explain(self, relation: Relation, spec: MeasureSpec, needs: Sequence[Need], periods: Sequence[Period]) -> str:
+        """The queries that a scan would run, or of batches the one that fetches them, to look at; no rows are read."""
         ...

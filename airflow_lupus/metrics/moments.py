@@ -1,20 +1,43 @@
-"""Sums, means and spread of numbers."""
+"""Sums, means, spread and shape of numbers."""
 
 from __future__ import annotations
 
 import math
-import statistics
 from typing import TYPE_CHECKING, Any
 
-from airflow_lupus.metrics.base import BOOLEAN, NUMBER, STD, SUM, VALID, Metric, added, valid
+import numpy as np
+
+from airflow_lupus.metrics.base import BOOLEAN, M2, M3, M4, NUMBER, SUM, VALID, Metric, numbers, valid
+from airflow_lupus.metrics.counting import LARGEST
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from airflow_lupus.metrics.base import Primitive
+    from airflow_lupus.metrics.base import Array, Bound
 
 NUMERIC = frozenset({NUMBER, BOOLEAN})
 """A boolean counts as 0 or 1, so that its mean is the share of true."""
+
+
+def added(values: Sequence[Any]) -> float:
+    """`math.fsum`, and what IEEE says where infinities are in it or it is too large for a double."""
+    floats = [float(value) for value in values]
+    try:
+        return math.fsum(floats) if all(map(math.isfinite, floats)) else sum(floats)
+    except OverflowError:
+        return sum(floats)
+
+
+def central(values: Sequence[Any], power: int) -> float:
+    """Σ(x − mean)ᵖ; NaN where a value is infinite, or so large that its power is none among doubles."""
+    kept = numbers(values)
+    if any(abs(value) > LARGEST[power] for value in kept):
+        return math.nan
+    mean = math.fsum(kept) / len(kept)
+    try:
+        return math.fsum((value - mean) ** power for value in kept)
+    except OverflowError:
+        return math.nan
 
 
 class Sum(Metric):
@@ -27,8 +50,8 @@ class Sum(Metric):
     name, kind, accepts = "sum", "sum", NUMERIC
     needs = (SUM, VALID)
 
-    def value(self, state: Mapping[Primitive, Any]) -> float | None:
-        return float(state[SUM]) if state[VALID] else None
+    def value(self, state: Bound) -> Array:
+        return state[SUM]
 
     def of(self, values: Sequence[Any]) -> float | None:
         return added(valid(values)) if valid(values) else None
@@ -44,29 +67,96 @@ class Avg(Metric):
     name, kind, accepts = "avg", "mean", NUMERIC
     needs = (SUM, VALID)
 
-    def value(self, state: Mapping[Primitive, Any]) -> float | None:
-        return float(state[SUM]) / state[VALID] if state[VALID] else None
+    def value(self, state: Bound) -> Array:
+        return state[SUM] / state[VALID]
 
     def of(self, values: Sequence[Any]) -> float | None:
         kept = valid(values)
         return added(kept) / len(kept) if kept else None
 
 
-class Std(Metric):
-    """The sample standard deviation (divisor n − 1, as pandas and Spark have it); undefined below two values, NaN with an infinite one.
+class Var(Metric):
+    """The sample variance, Σ(x − mean)² / (n − 1), as pandas and Spark have it, in the square of the column's unit; undefined below two
+    values, NaN with an infinite one or one beyond ±10¹⁵⁰.
+
+    >>> Var().of([1, 3, None])
+    2.0
+    """
+
+    name, kind, accepts = "var", "spread", NUMERIC
+    needs = (M2, VALID)
+
+    def value(self, state: Bound) -> Array:
+        return np.asarray(state[M2] / (state[VALID] - 1))
+
+    def defined(self, state: Bound) -> Array:
+        return state[VALID] >= 2
+
+    def of(self, values: Sequence[Any]) -> float | None:
+        n = len(valid(values))
+        return central(values, 2) / (n - 1) if n >= 2 else None
+
+
+class Std(Var):
+    """The sample standard deviation, the root of `var`.
 
     >>> Std().of([1, 3, None])
     1.4142135623730951
     """
 
-    name, kind, accepts = "std", "spread", NUMERIC
-    needs = (STD, VALID)
+    name = "std"
 
-    def value(self, state: Mapping[Primitive, Any]) -> float | None:
-        return float(state[STD]) if state[VALID] >= 2 else None
+    def value(self, state: Bound) -> Array:
+        return np.asarray(np.sqrt(super().value(state)))
 
     def of(self, values: Sequence[Any]) -> float | None:
-        kept = [float(value) for value in valid(values)]
-        if len(kept) < 2:
-            return None
-        return statistics.stdev(kept) if all(map(math.isfinite, kept)) else math.nan
+        variance = super().of(values)
+        return math.sqrt(variance) if variance is not None else None
+
+
+class Skewness(Metric):
+    """How lopsided the valid values are: g₁ = m₃ / m₂^1.5 with mₚ = Σ(x − mean)ᵖ / n; 0 for symmetry, positive with a long right tail.
+    Undefined where all values are the same.
+
+    Source: R. A. Fisher's moment coefficient, as in scipy.stats.skew and Spark's `skewness`.
+
+    >>> round(Skewness().of([0, 0, 3]), 9)
+    0.707106781
+    """
+
+    name, kind, unit, accepts = "skewness", "mean", "ratio", NUMERIC
+    needs = (M2, M3, VALID)
+
+    def value(self, state: Bound) -> Array:
+        return np.asarray(np.sqrt(state[VALID]) * state[M3] / state[M2] ** 1.5)
+
+    def defined(self, state: Bound) -> Array:
+        return np.asarray((state[VALID] > 0) & (state[M2] != 0))
+
+    def of(self, values: Sequence[Any]) -> float | None:
+        m2 = central(values, 2) if valid(values) else 0.0
+        return math.sqrt(len(valid(values))) * central(values, 3) / m2**1.5 if m2 != 0 else None
+
+
+class Kurtosis(Metric):
+    """How heavy the tails of the valid values are beside a normal distribution's: g₂ = m₄ / m₂² − 3, with mₚ as in `skewness`.
+    Undefined where all values are the same.
+
+    Source: R. A. Fisher's excess kurtosis, as in scipy.stats.kurtosis and Spark's `kurtosis`.
+
+    >>> round(Kurtosis().of([0, 0, 3]), 9)
+    -1.5
+    """
+
+    name, kind, unit, accepts = "kurtosis", "mean", "ratio", NUMERIC
+    needs = (M2, M4, VALID)
+
+    def value(self, state: Bound) -> Array:
+        return np.asarray(state[VALID] * state[M4] / state[M2] ** 2 - 3)
+
+    def defined(self, state: Bound) -> Array:
+        return np.asarray((state[VALID] > 0) & (state[M2] != 0))
+
+    def of(self, values: Sequence[Any]) -> float | None:
+        m2 = central(values, 2) if valid(values) else 0.0
+        return len(valid(values)) * central(values, 4) / m2**2 - 3 if m2 != 0 else None

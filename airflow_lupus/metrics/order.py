@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_lupus.metrics.base import MAX, MIN, NUMBER, VALID, Metric, Primitive, valid
+import numpy as np
+
+from airflow_lupus.metrics.base import MAX, MIN, NUMBER, VALID, Metric, Primitive, numbers, valid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from airflow_lupus.metrics.base import Array, Bound
 
 NUMERIC = frozenset({NUMBER})
 
@@ -24,8 +28,8 @@ class Min(Metric):
     name, kind, accepts = "min", "extreme", NUMERIC
     needs = (MIN, VALID)
 
-    def value(self, state: Mapping[Primitive, Any]) -> float | None:
-        return float(state[MIN]) if state[VALID] else None
+    def value(self, state: Bound) -> Array:
+        return state[MIN]
 
     def of(self, values: Sequence[Any]) -> float | None:
         return float(min(valid(values))) if valid(values) else None
@@ -41,11 +45,29 @@ class Max(Metric):
     name, kind, accepts = "max", "extreme", NUMERIC
     needs = (MAX, VALID)
 
-    def value(self, state: Mapping[Primitive, Any]) -> float | None:
-        return float(state[MAX]) if state[VALID] else None
+    def value(self, state: Bound) -> Array:
+        return state[MAX]
 
     def of(self, values: Sequence[Any]) -> float | None:
         return float(max(valid(values))) if valid(values) else None
+
+
+class Range(Metric):
+    """The distance from the least to the greatest valid value; NaN where both are the same infinity.
+
+    >>> Range().of([2, -1, None])
+    3.0
+    """
+
+    name, kind, accepts = "range", "spread", NUMERIC
+    needs = (MIN, MAX, VALID)
+
+    def value(self, state: Bound) -> Array:
+        return state[MAX] - state[MIN]
+
+    def of(self, values: Sequence[Any]) -> float | None:
+        kept = numbers(values)
+        return max(kept) - min(kept) if kept else None
 
 
 class Quantile(Metric):
@@ -59,30 +81,68 @@ class Quantile(Metric):
     """
 
     kind, accepts = "quantile", NUMERIC
-    examples = ("p50", "p0", "p1", "p25", "p75", "p90", "p95", "p99.9", "p100")
+    examples: ClassVar[tuple[str, ...]] = ("p50", "p0", "p1", "p25", "p75", "p90", "p95", "p99.9", "p100")
 
     def __init__(self, percent: float) -> None:
         digits = f"{Decimal(repr(float(percent))):f}".removesuffix(".0")  # all of them: p99.9999999 is not p100
-        self.name = f"p{digits}"  # type: ignore[misc]  # a family: each quantile has a name of its own
+        self.name = f"p{digits}"
         self.percent = percent
-        self._primitive = Primitive("quantile", percent / 100)
-        self.needs = (self._primitive, VALID)
+        self.primitive = Primitive("quantile", percent / 100)
+        self.needs = (self.primitive, VALID)
 
     @classmethod
     def parse(cls, name: str) -> Metric | None:
         match = re.fullmatch(r"p(\d+(?:\.\d+)?)", name)
         return cls(float(match[1])) if match and 0 <= float(match[1]) <= 100 else None
 
-    def value(self, state: Mapping[Primitive, Any]) -> float | None:
-        return float(state[self._primitive]) if state[VALID] else None
+    def value(self, state: Bound) -> Array:
+        return state[self.primitive]
 
     def of(self, values: Sequence[Any]) -> float | None:
-        kept = sorted(float(value) for value in valid(values))
+        kept = sorted(numbers(values))
         if not kept:
             return None
         rank = (len(kept) - 1) * self.percent / 100
         below = int(rank)
-        if below == rank:
+        if below == rank or kept[below] == kept[below + 1]:
             return kept[below]
         share = rank - below
         return kept[below] * (1 - share) + kept[below + 1] * share  # weights, since a difference of infinities is not a number
+
+
+class Median(Quantile):
+    """`median`: another name for `p50`.
+
+    >>> Median().of([3, 1, 2, None])
+    2.0
+    """
+
+    name = "median"
+    examples = ()
+
+    def __init__(self) -> None:
+        super().__init__(50)
+        self.name = type(self).name
+
+    @classmethod
+    def parse(cls, name: str) -> Metric | None:
+        return cls() if name == "median" else None
+
+
+class Iqr(Metric):
+    """The interquartile range, `p75 − p25`.
+
+    >>> Iqr().of([1, 2, 3, 4, 5])
+    2.0
+    """
+
+    name, kind, accepts = "iqr", "spread", NUMERIC
+    low, high = Quantile(25), Quantile(75)
+    needs = (low.primitive, high.primitive, VALID)
+
+    def value(self, state: Bound) -> Array:
+        return np.asarray(state[self.high.primitive] - state[self.low.primitive])
+
+    def of(self, values: Sequence[Any]) -> float | None:
+        low, high = self.low.of(values), self.high.of(values)
+        return high - low if low is not None and high is not None else None

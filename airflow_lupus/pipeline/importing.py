@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_lupus.exceptions import OwnershipError, SpecError, did_you_mean
 from airflow_lupus.metrics import metric_named
-from airflow_lupus.metrics.counts import Count, EntityCount
+from airflow_lupus.metrics.counts import Count
+from airflow_lupus.metrics.entities import EntityCount
 from airflow_lupus.model import (
     ANY_COLUMN,
     LEAF,
@@ -245,7 +246,7 @@ class _Reader:
             raise self._wrong("grain" if unit else "timezone", error) from error
         column = self._text("column", column)
         try:
-            described = metric_named(self._text("metric", metric), table=column == ANY_COLUMN)
+            described = metric_named(self._text("metric", metric), "table" if column == ANY_COLUMN else "column")
         except SpecError as error:
             if str(error).startswith(self.name):
                 raise

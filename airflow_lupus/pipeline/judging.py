@@ -9,8 +9,8 @@ import numpy as np
 
 from airflow_lupus.detectors.base import Frame, Verdicts
 from airflow_lupus.exceptions import StoreError
-from airflow_lupus.metrics import metric_named
-from airflow_lupus.model import ANY_COLUMN, PeriodStatus, Reason, Severity, from_epoch
+from airflow_lupus.metrics import known_metric
+from airflow_lupus.model import PeriodStatus, Reason, Severity, from_epoch
 from airflow_lupus.periods import SHORTEST
 from airflow_lupus.stores.base import SlotKey, VerdictTable
 
@@ -202,7 +202,8 @@ def _frame(grain: Grain, members: Sequence[StoredSeries], history: History) -> t
 
 
 def _only_rise_is_bad(info: SeriesInfo) -> bool:
-    return metric_named(info.key.metric, table=info.key.column == ANY_COLUMN).bad_direction == "up"
+    metric = known_metric(info.key.metric)
+    return metric is not None and metric.bad_direction == "up"
 
 
 def _table(ids: np.ndarray, axis: np.ndarray, frame: Frame, verdicts: Verdicts) -> VerdictTable:

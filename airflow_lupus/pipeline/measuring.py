@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_lupus.engines.base import FileSet
-from airflow_lupus.exceptions import DataMissing, TooMuchAtOnce
-from airflow_lupus.metrics.base import ENTITIES, MAX, MIN, ROWS, SUM
-from airflow_lupus.metrics.partials import to_text
-from airflow_lupus.model import (
-    ANY_COLUMN,
-    ENTITY_COUNT,
-    LEAF,
-    TOTAL,
-    Measurement,
-    Partial,
-    PeriodRecord,
-    PeriodStatus,
-    Point,
-    PointStatus,
-    SeriesInfo,
-    SeriesKey,
-    dimensions,
-)
+from airflow_lupus.exceptions import DataMissing
+from airflow_lupus.metrics import partials
+from airflow_lupus.model import Measurement, PeriodRecord, PeriodStatus
+from airflow_lupus.pipeline.points import Points
 from airflow_lupus.stores.base import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from airflow_lupus.engines.base import Engine, Group, Relation
-    from airflow_lupus.metrics import Metric, Primitive
-    from airflow_lupus.model import DimensionValue, Period
+    from airflow_lupus.engines.base import Engine, Relation
+    from airflow_lupus.metrics import Metric
+    from airflow_lupus.metrics.base import Need
+    from airflow_lupus.model import Period
     from airflow_lupus.specs import MeasureSpec
 
 
@@ -72,9 +59,9 @@ class Measured:
         """What of it is not before a period."""
         points = {info: [p for p in found if p.start >= first.epoch] for info, found in self.measurement.points.items()}
         records = tuple(record for record in self.measurement.periods if record.period >= first)
-        partials = tuple(partial for partial in self.measurement.partials if partial.start >= first.epoch)
+        merging = tuple(partial for partial in self.measurement.partials if partial.start >= first.epoch)
         points = {info: found for info, found in points.items() if found}
-        kept = replace(self.measurement, periods=records, points=points, partials=partials)
+        kept = replace(self.measurement, periods=records, points=points, partials=merging)
         return replace(self, measurement=kept)
 
 
@@ -99,18 +86,17 @@ def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence
         return Measured(Measurement(_in_order(records), {}), Scope((), ()))
     spec = spec.with_defaults(types)
     pairs = spec.pairs(types)
-    scan = engine.scan(opened.relation, spec, needed(pairs), readable, None if most_points is None else _counter(pairs, most_points))
+    scan = engine.scan(opened.relation, spec, needed(spec, pairs), readable)
     for path, reason in scan.failed_files.items():
         for period in _named(opened.relation, path) or readable:  # a file that names no period may have had rows of any
             records[period] = PeriodRecord(period, PeriodStatus.MISSING, reason=f"{path} cannot be read to its end: {reason}")
-    points = _Points(spec, pairs)
     rows = dict.fromkeys((period for period in readable if period not in records), 0)
+    # A broken file among others of its period: half a period is not a period.
     for group in scan.groups:
-        if group.period not in rows:  # a broken file among others of its period: half a period is not a period
-            continue
-        if group.dimensions is None or not spec.totals:
+        if group.period in rows and (group.dimensions is None or not spec.totals):
             rows[group.period] += group.rows
-        points.add_group(group)
+    points = Points(spec, pairs)
+    points.add(scan, rows, most_points)
     for period, count in rows.items():
         if count:
             records[period] = PeriodRecord(period, PeriodStatus.OK, count)
@@ -120,22 +106,6 @@ def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence
     bytes_read = opened.relation.size if isinstance(opened.relation, FileSet) else None
     measurement = Measurement(_in_order(records), points.by_series(), scan.rows_read, bytes_read, partials=tuple(points.partials))
     return Measured(measurement, _scope(spec, pairs), points.failed)
-
-
-def _counter(pairs: Sequence[tuple[str, Metric]], most: int) -> Callable[[Group], None]:
-    """What stops a scan that comes to too many points."""
-    entities = [column for column, metric in pairs if metric.per_entity]
-    plain = len(pairs) - len(entities)
-    count = 0
-
-    def watch(group: Group) -> None:
-        nonlocal count
-        count += plain + sum(len(group.state[column][ENTITIES]) for column in entities)
-        if count > most:
-            msg = f"more than {most:,} points in one chunk of periods"
-            raise TooMuchAtOnce(msg)
-
-    return watch
 
 
 def _named(relation: Relation, path: str) -> list[Period]:
@@ -148,12 +118,12 @@ def _only(wanted: set[Period], reasons: Mapping[Period, str]) -> dict[Period, st
     return {period: reason for period, reason in reasons.items() if period in wanted}
 
 
-def needed(pairs: Sequence[tuple[str, Metric]]) -> dict[str, set[Primitive]]:
-    """The primitives of each column that these metrics are made of."""
-    needs: dict[str, set[Primitive]] = {ANY_COLUMN: {ROWS}}
-    for column, metric in pairs:
-        needs.setdefault(column, set()).update((*metric.needs, metric.behind))
-    return needs
+def needed(spec: MeasureSpec, pairs: Sequence[tuple[str, Metric]]) -> list[Need]:
+    """The primitives that these metrics are made of, and if partials are to be kept those without which they do not merge."""
+    needs = dict.fromkeys(each for _, metric in pairs for each in metric.needed)
+    if spec.keep_partials:
+        needs |= dict.fromkeys(partials.needed(metric for _, metric in pairs if metric.merges))
+    return list(needs)
 
 
 def _in_order(records: Mapping[Period, PeriodRecord]) -> tuple[PeriodRecord, ...]:
@@ -162,74 +132,6 @@ def _in_order(records: Mapping[Period, PeriodRecord]) -> tuple[PeriodRecord, ...
 
 def _scope(spec: MeasureSpec, pairs: Sequence[tuple[str, Metric]]) -> Scope:
     bases = ([spec.group_columns] if spec.group_columns else []) + ([()] if spec.totals or not spec.group_columns else [])
-    entities = {column for column, metric in pairs if metric.per_entity}
-    names = {tuple(sorted(base)) for base in bases} | {tuple(sorted((*base, column))) for base in bases for column in entities}
+    further = {metric.entity_names(column) for column, metric in pairs if metric.per_entity}
+    names = {tuple(sorted((*base, *names))) for base in bases for names in ((), *further)}
     return Scope({(column, metric.name) for column, metric in pairs}, names, spec.group_columns)
-
-
-def _merging(pairs: Sequence[tuple[str, Metric]]) -> dict[str, tuple[tuple[str, ...], set[Primitive]]]:
-    """Column → its metrics that merge, and the primitives of them."""
-    merging = [(column, metric) for column, metric in pairs if metric.merges]
-    needs = needed(merging)
-    names: dict[str, list[str]] = {}
-    for column, metric in merging:
-        names.setdefault(column, []).append(ENTITY_COUNT if metric.per_entity else metric.name)
-    return {column: (tuple(sorted(of_column)), needs[column] | {ROWS}) for column, of_column in names.items()}
-
-
-class _Points:
-    """Points by series, gathered group by group. A series is described once, however many periods it has."""
-
-    def __init__(self, spec: MeasureSpec, pairs: Sequence[tuple[str, Metric]]) -> None:
-        self.spec = spec
-        self.pairs = pairs
-        self.failed: dict[str, str] = {}
-        self.partials: list[Partial] = []
-        self._merging = _merging(pairs) if spec.keep_partials else {}
-        self._gathered: dict[tuple[int, str, tuple[tuple[str, DimensionValue], ...]], tuple[SeriesInfo, list[Point]]] = {}
-
-    def by_series(self) -> dict[SeriesInfo, list[Point]]:
-        return dict(self._gathered.values())
-
-    def add_group(self, group: Group) -> None:
-        """What the metrics make of a group's primitives."""
-        level = TOTAL if group.dimensions is None else LEAF
-        base = dimensions(group.dimensions or {})
-        start = group.period.epoch
-        for column, (metrics, _) in self._merging.items():
-            known = {} if column in group.failed else {**group.state.get(column, {}), ROWS: group.rows}
-            self.partials.append(Partial(start, column, metrics, base, level, to_text(known)))
-        for i, (column, metric) in enumerate(self.pairs):
-            reason = group.failed.get(column)
-            if reason is not None:
-                self.failed.setdefault(f"{column}.{metric.name}", reason)
-                if not metric.per_entity:  # else nobody knows of which
-                    self._add(i, level, base, Point(start, None, group.rows, PointStatus.FAILED, reason))
-                continue
-            state = group.state.get(column, {ROWS: group.rows})
-            if metric.per_entity:
-                for entity, count in state[ENTITIES].items():
-                    dims = dimensions({**dict(base), column: entity})
-                    self._add(i, level, dims, Point.of(start, float(count), group.rows))
-            else:
-                self._add(i, level, base, Point.of(start, metric.value(state), int(state[metric.behind])))
-
-    def add_empty(self, period: Period) -> None:
-        """A readable source without rows: `row_count` is 0, every other metric of the total is undefined, groups have no point."""
-        if self.spec.group_columns and not self.spec.totals:
-            return
-        for column, (metrics, needs) in self._merging.items():
-            nothing: dict[Primitive, Any] = {each: {} if each == ENTITIES else None if each in {SUM, MIN, MAX} else 0 for each in needs}
-            self.partials.append(Partial(period.epoch, column, metrics, (), TOTAL, to_text(nothing)))
-        for i, (_, metric) in enumerate(self.pairs):
-            if not metric.per_entity:
-                self._add(i, TOTAL, (), Point.of(period.epoch, 0.0 if metric.table else None, 0))
-
-    def _add(self, pair: int, level: str, dims: tuple[tuple[str, DimensionValue], ...], point: Point) -> None:
-        found = self._gathered.get((pair, level, dims))
-        if found is None:
-            column, metric = self.pairs[pair]
-            key = SeriesKey(self.spec.dataset, column, metric.name, dims, level, self.spec.grain)
-            found = (SeriesInfo(key, metric.kind, metric.unit or self.spec.units.get(column)), [])
-            self._gathered[pair, level, dims] = found
-        found[1].append(point)

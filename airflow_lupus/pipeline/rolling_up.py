@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_lupus.metrics import metric_named
-from airflow_lupus.metrics.base import ENTITIES, ROWS
-from airflow_lupus.metrics.counts import EntityCount
-from airflow_lupus.metrics.partials import from_text, merged
+import numpy as np
+
+from airflow_lupus.metrics import known_metric
+from airflow_lupus.metrics.base import ROWS
+from airflow_lupus.metrics.operands import Rows
+from airflow_lupus.metrics.partials import from_text, merged, metric_kept
 from airflow_lupus.model import ANY_COLUMN, ENTITY_COUNT, PeriodStatus, Point, SeriesInfo, SeriesKey, dimensions, from_epoch
 from airflow_lupus.stores import coarser, partials
 
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from airflow_lupus.metrics import Metric
-    from airflow_lupus.metrics.base import Primitive
+    from airflow_lupus.metrics.base import State
+    from airflow_lupus.metrics.partials import Primitives
     from airflow_lupus.model import Grain, Period
     from airflow_lupus.stores.database import Transaction
     from airflow_lupus.stores.partials import StoredPartial
@@ -88,7 +91,7 @@ class RollUp:
         units: dict[tuple[str, str], str | None] = {}
         for column, name, unit, series in coarser.metrics_in(tx, self.dataset.id, self.dataset.grain, period):
             units[column, name] = unit
-            if metric_named(name, table=column == ANY_COLUMN).merges:
+            if _merges(name, column):
                 done.without[f"{column}.{name}"] = 1
             else:
                 done.unmergeable[f"{column}.{name}"] = series
@@ -96,11 +99,11 @@ class RollUp:
         for column in partials.columns_in(tx, self.dataset.id, self.dataset.grain, period):
             kept = partials.of_column(tx, self.dataset.id, self.dataset.grain, period, column)
             for metric_name, of_metric in _by_metric(kept).items():
-                metric: Metric = EntityCount() if metric_name == ENTITY_COUNT else metric_named(metric_name, table=column == ANY_COLUMN)
-                of_unit = units.get((column, metric.name))
-                found = [self._points(period, column, metric, of_unit, alike, calendar) for alike in of_metric.values()]
+                written = metric_name.replace(ENTITY_COUNT, "count")
+                of_unit = units.get((column, written))
+                found = [self._points(period, column, metric_name, of_unit, alike, calendar) for alike in of_metric.values()]
                 if all(is_whole for _, _, is_whole in found):
-                    done.without.pop(f"{column}.{metric.name}", None)
+                    done.without.pop(f"{column}.{written}", None)
                 for definition_id, points, _ in found:
                     whole.points.setdefault(definition_id, {}).update(points)
         done.points = sum(map(len, whole.points.values()))
@@ -124,7 +127,7 @@ class RollUp:
         self,
         period: Period,
         column: str,
-        metric: Metric,
+        metric_name: str,
         unit: str | None,
         kept: Sequence[StoredPartial],
         calendar: Mapping[int, tuple[str, int]],
@@ -137,12 +140,13 @@ class RollUp:
         asked = {start for start, (status, _) in calendar.items() if not names or status == PeriodStatus.OK}
         if not asked <= {each.start for each in kept} or len({each.defined_as for each in kept}) > 1:
             return kept[-1].definition_id, {}, False
-        groups: dict[tuple[str, str], list[dict[Primitive, Any]]] = defaultdict(list)
+        groups: dict[tuple[str, str], list[Primitives]] = defaultdict(list)
         for each in kept:
             groups[each.level, each.dimensions].append(from_text(each.state))
         points: dict[SeriesInfo, Point] = {}
         is_whole = True
         for (level, dims), states in groups.items():
+            metric = metric_kept(metric_name, column, states)
             state = merged(states, metric)
             if state is None:
                 is_whole = False
@@ -153,16 +157,26 @@ class RollUp:
         return kept[-1].definition_id, points, is_whole
 
 
-def _made(
-    start: int, column: str, metric: Metric, group: dict[str, Any], state: Mapping[Primitive, Any]
-) -> list[tuple[dict[str, Any], Point]]:
+def _merges(name: str, column: str) -> bool:
+    """Whether the metric of a longer period follows from what shorter ones kept."""
+    metric = known_metric(name)
+    return metric is not None and metric.family == ("table" if column == ANY_COLUMN else "column") and metric.merges
+
+
+def _made(start: int, column: str, metric: Metric, group: dict[str, Any], state: State) -> list[tuple[dict[str, Any], Point]]:
     """The points of a group, as measuring it would make them."""
-    rows = state[ROWS]
+    of = state.of(metric.operand)
+    rows = int(state.arrays[Rows(), ROWS][0])
     if metric.per_entity:
-        return [({**group, column: entity}, Point.of(start, float(count), rows)) for entity, count in state[ENTITIES].items()]
+        found = metric.entities(of)
+        names = metric.entity_names(column)
+        each = zip(zip(*(values.to_pylist() for values in found.values), strict=True), found.value, found.behind, strict=True)
+        return [({**group, **dict(zip(names, own, strict=True))}, Point.of(start, float(value), int(n))) for own, value, n in each]
     if not rows:
-        return [(group, Point.of(start, 0.0 if metric.table else None, 0))]
-    return [(group, Point.of(start, metric.value(state), int(state[metric.behind])))]
+        return [(group, Point.of(start, 0.0 if metric.name == "row_count" else None, 0))]
+    with np.errstate(all="ignore"):
+        value = float(metric.value(of)[0]) if metric.defined(of)[0] else None
+    return [(group, Point.of(start, value, int(of[metric.behind][0])))]
 
 
 def _by_metric(kept: Sequence[StoredPartial]) -> dict[str, dict[tuple[str, tuple[str, ...]], list[StoredPartial]]]:

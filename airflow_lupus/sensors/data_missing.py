@@ -9,8 +9,7 @@ from airflow.sdk import BaseSensorOperator
 
 from airflow_lupus.engines import check_engine
 from airflow_lupus.exceptions import SpecError
-from airflow_lupus.metrics.base import ROWS
-from airflow_lupus.model import ANY_COLUMN, Grain
+from airflow_lupus.model import Grain
 from airflow_lupus.notifications.delivery import call_all, listed
 from airflow_lupus.operators import _run
 from airflow_lupus.periods import PeriodRule
@@ -122,7 +121,7 @@ class DataMissingSensor(BaseSensorOperator):
         engine = _run.make_engine(self.engine)
         try:
             spec.pairs(engine.types(opened.relation))
-            scan = engine.scan(opened.relation, spec, {ANY_COLUMN: {ROWS}}, readable)
+            scan = engine.scan(opened.relation, spec, [], readable)
         except DataMissing as error:
             return [*lacking, str(error)]
         lacking += [f"{path} cannot be read to its end: {reason}" for path, reason in scan.failed_files.items()]

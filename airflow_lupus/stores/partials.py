@@ -142,7 +142,7 @@ def _clear(tx: Transaction, dataset_id: int, grain: Grain, scope: Scope, measure
 
 
 def _written(metric: str) -> str:
-    return "count" if metric == ENTITY_COUNT else metric
+    return metric.replace(ENTITY_COUNT, "count", 1)
 
 
 def columns_in(tx: Transaction, dataset_id: int, grain: Grain, period: Period) -> list[str]:

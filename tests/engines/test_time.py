@@ -17,8 +17,7 @@ from pyarrow import parquet
 
 from airflow_lupus.engines.base import FileSet, SourceFile
 from airflow_lupus.engines.duckdb import DuckDBEngine
-from airflow_lupus.metrics.base import ROWS
-from airflow_lupus.model import ANY_COLUMN, UNITS, Grain
+from airflow_lupus.model import UNITS, Grain
 from airflow_lupus.specs import MeasureSpec, TableMetrics
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def placed(column: pa.Array, grain: Grain, periods: list[Period], **spec: str) -
         path = str(Path(folder) / "rows.parquet")
         parquet.write_table(pa.table({"at": column}), path, row_group_size=50)
         what = MeasureSpec("clock", grain, (TableMetrics(["row_count"]),), time_column="at", **spec)  # type: ignore[arg-type]
-        found = DuckDBEngine(threads=1).scan(FileSet([SourceFile(path)], "parquet"), what, {ANY_COLUMN: {ROWS}}, periods)
+        found = DuckDBEngine(threads=1).scan(FileSet([SourceFile(path)], "parquet"), what, [], periods)
     return {group.period: group.rows for group in found.groups if group.rows}
 
 

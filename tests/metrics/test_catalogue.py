@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from airflow_lupus.exceptions import SpecError
 from airflow_lupus.metrics import for_type, metric_named
 from airflow_lupus.metrics.base import NUMBER, TEXT
+from airflow_lupus.metrics.operands import Elements
 
 FINITE = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20)
 
@@ -83,19 +84,19 @@ def test_what_is_no_metric_is_an_error(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "table", "words"),
+    ("wrong", "family", "words"),
     [
-        ("null_ration", False, ["'null_ration'", "'null_ratio'"]),
-        ("mean_", False, ["'mean_'", "avg"]),
-        ("row_count", False, ["'row_count' is a metric of the table", "TableMetrics"]),
-        ("avg", True, ["'avg' is a metric of a column", "column_metrics"]),
-        ("row_cuont", True, ["'row_count'"]),
-        ("p95", True, ["'p95' is a metric of a column"]),
+        ("null_ration", "column", ["'null_ration'", "'null_ratio'"]),
+        ("qqq", "column", ["'qqq'", "avg"]),
+        ("row_count", "column", ["'row_count' is a metric of the table", "TableMetrics"]),
+        ("avg", "table", ["'avg' is a metric of a column", "column_metrics"]),
+        ("row_cuont", "table", ["'row_count'"]),
+        ("p95", "table", ["'p95' is a metric of a column"]),
     ],
 )
-def test_a_wrong_name_is_answered_with_the_right_one(wrong: str, table: bool, words: list[str]) -> None:
+def test_a_wrong_name_is_answered_with_the_right_one(wrong: str, family: str, words: list[str]) -> None:
     with pytest.raises(SpecError) as error:
-        metric_named(wrong, table=table)
+        metric_named(wrong, family)
     assert all(word in str(error.value) for word in words), error.value
 
 
@@ -109,14 +110,25 @@ def test_count_of_text_is_per_entity_unless_said_otherwise() -> None:
 
 
 def test_a_metric_of_the_wrong_type_of_column_names_both() -> None:
-    with pytest.raises(SpecError, match=r"'avg' cannot be taken of column 'carrier', which is of type text: it takes boolean, number"):
+    with pytest.raises(SpecError, match=r"'avg' cannot be taken of column 'carrier', which is of type text; these fit: count, .*unique"):
         for_type(metric_named("avg"), "carrier", TEXT, None)
     with pytest.raises(SpecError, match="type list"):
-        for_type(metric_named("unique"), "tags", "list", None)
+        for_type(metric_named("avg"), "tags", "list", None)
     with pytest.raises(SpecError, match="type time"):
         for_type(metric_named("count"), "at", "time", True)
 
 
 def test_entities_are_counted_without_null_and_nan() -> None:
     count = for_type(metric_named("count"), "gate", NUMBER, True)
-    assert count.entities([1.0, 1.0, None, math.nan, 2.0]) == {1.0: 2, 2.0: 1}
+    assert count.each([1.0, 1.0, None, math.nan, 2.0]) == {1.0: 2, 2.0: 1}
+
+
+def test_at_k_is_of_the_first_elements_of_lists() -> None:
+    assert for_type(metric_named("avg@5"), "ratings", "list[number]", None).operand == Elements("ratings", 5)
+    assert for_type(metric_named("count@3"), "tags", "list[text]", None).per_entity
+    with pytest.raises(SpecError, match="'avg@5' is of the first 5 elements of lists; column 'delay' is of type number"):
+        for_type(metric_named("avg@5"), "delay", NUMBER, None)
+    with pytest.raises(SpecError, match="'length_avg@5'"):
+        for_type(metric_named("length_avg@5"), "tags", "list[text]", None)
+    with pytest.raises(SpecError, match="Unknown metric 'avg@0'"):
+        metric_named("avg@0")

@@ -149,12 +149,12 @@ class Small:
     def types(self, relation: Any) -> dict[str, str]:
         return self.engine.types(relation)
 
-    def scan(self, relation: Any, spec: Any, needs: Any, periods: Any, watch: Any = None) -> Any:
+    def scan(self, relation: Any, spec: Any, needs: Any, periods: Any) -> Any:
         self.asked.append(len(periods))
         if len(periods) > self.holds:
             msg = "out of memory"
             raise TooMuchAtOnce(msg)
-        return self.engine.scan(relation, spec, needs, periods, watch)
+        return self.engine.scan(relation, spec, needs, periods)
 
 
 def test_when_the_engine_runs_out_of_memory_chunks_are_halved(tmp_path: Path) -> None:
@@ -177,9 +177,9 @@ def test_one_period_that_does_not_fit_is_an_error_and_what_came_before_stays(tmp
     assert store.period_records("orders", DAY, 0, 2**40) == []
 
     class Fails(Small):
-        def scan(self, relation: Any, spec: Any, needs: Any, periods: Any, watch: Any = None) -> Any:
+        def scan(self, relation: Any, spec: Any, needs: Any, periods: Any) -> Any:
             self.holds = 0 if days(3)[2] in periods else 2
-            return super().scan(relation, spec, needs, periods, watch)
+            return super().scan(relation, spec, needs, periods)
 
     with pytest.raises(TooMuchAtOnce):
         collect(store, job(relation, engine=Fails(2)), days(4), TASK)

@@ -1,0 +1,1 @@
+"""How each database writes what the queries of a scan are made of."""

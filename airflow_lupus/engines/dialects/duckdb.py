@@ -1,0 +1,62 @@
+"""DuckDB's SQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_lupus.engines.dialects.base import ColumnType, Dialect
+from airflow_lupus.metrics.base import BOOLEAN, NUMBER, OTHER, TEXT, TIME, list_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class DuckDBDialect(Dialect):
+    """See `Dialect`."""
+
+    AGGREGATES = Dialect.AGGREGATES | {
+        # fsum, which keeps the digits that sum loses, answers NaN for infinities and overflows.
+        "sum": "CASE WHEN isfinite(fsum({value})) THEN fsum({value}) ELSE sum({value}) END",
+        # var_pop raises on what it cannot square.
+        "m2": "CASE WHEN max(abs({value})) > {largest} THEN {nan} ELSE "
+        "var_pop({value}) FILTER (abs({value}) <= {largest}) * count({value}) END",
+    }
+
+    def group(self, sql: str, type_: ColumnType) -> str:
+        if type_.kind == TEXT and type_.native != "VARCHAR":  # ENUM, UUID: Arrow has them otherwise
+            return f"CAST({sql} AS VARCHAR)"
+        return super().group(sql, type_)
+
+    def seconds(self, sql: str, type_: ColumnType) -> str:
+        if type_.native == "TIMESTAMP WITH TIME ZONE":
+            return f"epoch_us({sql}) / 1e6"
+        if type_.native.startswith("TIME") and not type_.native.startswith("TIMESTAMP"):  # a time of day
+            return f"epoch_us({sql}) / 1e6"
+        zone = self.date_timezone if type_.native == "DATE" else self.timezone
+        return f"epoch_us(CAST({sql} AS TIMESTAMP) AT TIME ZONE {self.text(zone)}) / 1e6"
+
+    def exploded(self, relation: str, kept: Sequence[str], column: str) -> str:
+        columns = [*kept, f"unnest({column}) AS e", f"generate_subscripts({column}, 1) AS i"]
+        return f"SELECT {', '.join(columns)} FROM {relation}"
+
+    def quantiles(self, value: str, n: str, of: Sequence[float]) -> str:  # noqa: ARG002  of rows
+        return f"quantile_cont({value}, {list(of)!r})"
+
+
+def column_type(native: str) -> ColumnType:
+    """A type as DuckDB describes it.
+
+    >>> column_type("DECIMAL(18,3)").kind, column_type("VARCHAR[]").kind, column_type("TIMESTAMP WITH TIME ZONE").kind
+    ('number', 'list[text]', 'time')
+    """
+    if native.endswith("]"):
+        element = column_type(native[: native.rindex("[")])
+        return ColumnType(list_of(element.kind), native, element=element)
+    base = native.split("(", maxsplit=1)[0].upper()
+    if base in {"VARCHAR", "ENUM", "UUID"}:
+        return ColumnType(TEXT, native)
+    if base == "BOOLEAN":
+        return ColumnType(BOOLEAN, native)
+    if base in {"DECIMAL", "FLOAT", "DOUBLE"} or base.endswith(("INT", "INTEGER")):
+        return ColumnType(NUMBER, native, floating=base in {"FLOAT", "DOUBLE"})
+    return ColumnType(TIME if base.startswith("TIME") or base == "DATE" else OTHER, native)

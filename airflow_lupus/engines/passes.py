@@ -1,0 +1,56 @@
+"""Running the passes of a plan, wherever its queries are answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_lupus.engines.assembling import Assembly
+from airflow_lupus.metrics.operands import Elements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pyarrow as pa
+
+    from airflow_lupus.engines.base import Scan
+    from airflow_lupus.engines.plan import Plan
+    from airflow_lupus.engines.queries import Queries
+    from airflow_lupus.metrics.base import Need
+    from airflow_lupus.model import Period
+    from airflow_lupus.specs import MeasureSpec
+
+
+def run_passes(
+    queries: Queries, plan: Plan, needs: Sequence[Need], fetch: Callable[[str], pa.Table], spec: MeasureSpec, periods: Sequence[Period]
+) -> Scan:
+    """Everything that was asked for.
+
+    :param needs: that is.
+    :param fetch: what answers a query.
+    """
+    scalars = fetch(queries.scalars(plan.scalars))
+    assembly = Assembly(spec, periods, scalars, plan.scalars)
+    for column, wanted in plan.elements.items():
+        assembly.add_elements(fetch(queries.elements(column, wanted)), wanted)
+    for operand, counted in plan.counted.items():
+        if counted.fetched:
+            assembly.add_counts(fetch(queries.counts(operand, counted)), operand, counted, numeric=queries.is_number(operand))
+        else:
+            assembly.add_levels(fetch(queries.reduced(operand, counted, counted.needs)), counted.needs)
+    for operand, primitives in plan.quantiles.items():
+        assembly.add_quantiles(fetch(queries.quantiles(operand, primitives)), operand, primitives)
+    if plan.powers:
+        shifts = assembly.shifts(plan.powers)
+        columns = {operand.name if isinstance(operand, Elements) else None for operand, _ in plan.powers}
+        for list_column in sorted(columns, key=str):
+            own = [need for need in plan.powers if (need[0].name if isinstance(need[0], Elements) else None) == list_column]
+            assembly.add_powers(fetch(queries.powers(list_column, own, shifts)), own)
+    first_text = len(plan.scalars)
+    unfit = {
+        column: [
+            None if text is None else f"column {column!r} holds {text[:100]!r}, which is no {queries.source.types[column].native}"
+            for text in scalars[f"a{first_text + i}"].to_pylist()
+        ]
+        for i, column in enumerate(queries.source.unfit)
+    }
+    return assembly.scan(needs, unfit)

@@ -1,0 +1,233 @@
+"""The queries of a plan's passes, in a dialect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_lupus.metrics.base import BOOLEAN, M3, NUMBER, ROWS
+from airflow_lupus.metrics.counting import LARGEST
+from airflow_lupus.metrics.operands import Column, Combination, Elements, Expression, Length
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_lupus.engines.dialects.base import ColumnType, Dialect
+    from airflow_lupus.engines.plan import Counted
+    from airflow_lupus.metrics import Primitive
+    from airflow_lupus.metrics.base import Need
+    from airflow_lupus.metrics.operands import Operand
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows to aggregate.
+
+    :param sql: what to select from: a table or a subquery.
+    :param period: the column with the index of each row's period, as SQL.
+    :param types: its columns.
+    :param groups: the columns to group by.
+    :param unfit: column → the column with its text where that is not of its type.
+    """
+
+    sql: str
+    period: str
+    types: Mapping[str, ColumnType]
+    groups: Sequence[str]
+    unfit: Mapping[str, str]
+
+
+class Queries:
+    """Queries over a source.
+
+    Each answers `p`, the index of the period, `g0`, `g1` … as the group columns are, and `a0`, `a1` … for what was asked, in order. Those
+    that also answer the totals have `t`, which is 1 for them.
+
+    :param needs: all that will be asked.
+    :param totals: whether totals are wanted where they do not follow from the groups.
+    """
+
+    def __init__(self, dialect: Dialect, source: Source, needs: Sequence[Need], *, totals: bool) -> None:
+        self.dialect = dialect
+        self.source = source
+        self.needs = needs
+        self.groups = [f"g{i}" for i in range(len(source.groups))]
+        self.keys = ["p", *self.groups]
+        self.totals = totals
+
+    def source_columns(self) -> str:
+        """What of the source is needed at all."""
+        asked = [*self.source.groups, *(name for operand, _ in self.needs for name in operand.columns), *self.source.unfit.values()]
+        return ", ".join([self.source.period, *map(self.dialect.quote, dict.fromkeys(asked))])
+
+    def is_number(self, operand: Operand) -> bool:
+        """Whether what is counted of it are numbers."""
+        return not isinstance(operand, Combination) and (not operand.columns or self._type(operand).kind in {NUMBER, BOOLEAN})
+
+    def scalars(self, needs: Sequence[Need]) -> str:
+        """Primitives of rows, by group; after them the least text of each column that should have none."""
+        selected, aggregates = self._operands(needs)
+        for i, name in enumerate(self.source.unfit.values()):
+            selected.append(f"{self.dialect.quote(name)} AS u{i}")
+            aggregates.append(f"min(u{i})")
+        return self._grouped(aggregates, f"{self._rows(selected)}")
+
+    def elements(self, column: str, needs: Sequence[Need]) -> str:
+        """Primitives of a list column's elements, by group."""
+        selected, aggregates = self._operands(needs)
+        return self._grouped(aggregates, f"SELECT {', '.join([*self.keys, *selected])} FROM ({self._exploded(column)}) x")
+
+    def powers(self, column: str | None, needs: Sequence[Need], shifts: Mapping[Operand, float]) -> str:
+        """Of each need Σ(x − shift)ᵏ for k from 1 to its power.
+
+        :param column: the list column whose elements they are of, or None.
+        """
+        selected, aggregates = [], []
+        for i, (operand, primitive) in enumerate(needs):
+            _, value, _ = self._operand(operand)
+            selected.append(f"{value} AS v{i}")
+            power = 3 if primitive == M3 else 4
+            limit = self.dialect.number(LARGEST[power])
+            shifted = f"(v{i} - {self.dialect.number(shifts[operand])})"
+            for k in range(1, power + 1):
+                term = f"sum(CASE WHEN abs(v{i}) <= {limit} THEN {'*'.join([shifted] * k)} END)"
+                aggregates.append(f"CASE WHEN max(abs(v{i})) > {limit} THEN {self.dialect.nan} ELSE {term} END")
+        if column is None:
+            return self._grouped(aggregates, self._rows(selected))
+        return self._grouped(aggregates, f"SELECT {', '.join([*self.keys, *selected])} FROM ({self._exploded(column)}) x")
+
+    def counts(self, operand: Operand, counted: Counted) -> str:
+        """Values as `v0` (`v1` …) and as `a0` … how many have each, by group."""
+        values = [f"v{i}" for i in range(len(operand.columns) if isinstance(operand, Combination) else 1)]
+        if isinstance(operand, Elements):
+            element = self.dialect.group("e", self._type(operand))
+            rows = f"SELECT {', '.join(self.keys)}, {element} AS v0, i FROM ({self._exploded(operand.name)}) x"
+        else:
+            rows = self._rows([f"{sql} AS {name}" for sql, name in zip(self._values(operand), values, strict=True)])
+        aggregates = [f"count({self._one(first)})" for first in counted.firsts]
+        return self._grouped(aggregates, rows, values)
+
+    def reduced(self, operand: Operand, counted: Counted, needs: Sequence[Need]) -> str:
+        """What of an operand follows from how often each value is there, by group and in total, without fetching that."""
+        values = [f"v{i}" for i in range(len(operand.columns) if isinstance(operand, Combination) else 1)]
+        names = [f"a{i}" for i in range(len(counted.firsts))]
+        level = self._levelled([*values], [f"sum({name}) AS {name}" for name in names], f"({self.counts(operand, counted)}) c")
+        aggregates = []
+        for wanted, primitive in needs:
+            n = names[counted.firsts.index(getattr(wanted, "first", None))]
+            is_value = f"{n} > 0"
+            if not isinstance(operand, Combination):
+                is_value += f" AND {self.dialect.is_value('v0', self._type(operand))}"
+            aggregates.append(_REDUCTIONS[primitive.name].format(n=f"CAST({n} AS {self.dialect.double})", is_value=is_value))
+        keys = ["p", "t", *self.groups]
+        return f"SELECT {', '.join([*keys, *self._named(aggregates)])}\nFROM ({level}) l\nGROUP BY {', '.join(keys)}"
+
+    def quantiles(self, operand: Operand, primitives: Sequence[Primitive]) -> str:
+        """A list of quantiles as `a0`, by group and in total."""
+        _, value, _ = self._operand(operand)
+        if isinstance(operand, Elements):
+            rows = f"SELECT {', '.join(self.keys)}, {value} AS v FROM ({self._exploded(operand.name)}) x"
+        else:
+            rows = self._rows([f"{value} AS v"])
+        if self.dialect.quantiles_from_counts:
+            keys = ", ".join([*self.keys, "v"])
+            rows = f"SELECT {keys}, count(*) AS n FROM ({rows}) r WHERE v IS NOT NULL GROUP BY {keys}"
+        of = [primitive.argument or 0.0 for primitive in primitives]
+        return self._levelled([], [f"{self.dialect.quantiles('v', 'n', of)} AS a0"], f"({rows}) q")
+
+    def distinct_of_some(self, operands: Sequence[Operand], rows: int) -> str:
+        """How many different values each operand has among some rows."""
+        columns = ", ".join(dict.fromkeys(self.dialect.quote(operand.columns[0]) for operand in operands))
+        some = f"(SELECT {columns} FROM {self.source.sql} s LIMIT {rows})"
+        counts = []
+        for operand in operands:
+            column = self.dialect.quote(operand.columns[0])
+            if isinstance(operand, Elements):
+                counts.append(f"(SELECT count(DISTINCT e) FROM ({self.dialect.exploded(f'{some} x', [], column)}) y)")
+            else:
+                counts.append(f"(SELECT count(DISTINCT {column}) FROM {some} x)")
+        return f"SELECT {', '.join(counts)}"
+
+    def _type(self, operand: Operand) -> ColumnType:
+        type_ = self.source.types[operand.columns[0]]
+        return self.dialect.element(type_) if isinstance(operand, Elements) else type_
+
+    def _values(self, operand: Operand) -> list[str]:
+        """The values to tell apart, as they are."""
+        if isinstance(operand, Column | Combination):
+            return [self.dialect.group(self.dialect.quote(name), self.source.types[name]) for name in operand.columns]
+        _, value, _ = self._operand(operand)
+        return [value]
+
+    def _operand(self, operand: Operand) -> tuple[str, str, str]:
+        """An operand as it is, as statistics have it, and 1 where it counts."""
+        dialect = self.dialect
+        if isinstance(operand, Elements):
+            value = dialect.value("e", self._type(operand))
+            if operand.first is None:
+                return "e", value, "1"
+            within = f"CASE WHEN i <= {operand.first} THEN {{}} END"
+            return within.format("e"), within.format(value), self._one(operand.first)
+        columns = [dialect.quote(name) for name in operand.columns]
+        if isinstance(operand, Length):
+            length = f"CAST({dialect.length(columns[0], self._type(operand))} AS {dialect.double})"
+            return length, length, "1"
+        if isinstance(operand, Expression):
+            values = [dialect.value(name, self.source.types[column]) for name, column in zip(columns, operand.columns, strict=True)]
+            expression = operand.template.format(*values)
+            return expression, expression, "1"
+        if isinstance(operand, Column):
+            return columns[0], dialect.value(columns[0], self._type(operand)), "1"
+        return (columns[0], columns[0], "1") if columns else ("1", "1", "1")
+
+    @staticmethod
+    def _one(first: int | None) -> str:
+        """1 for what is among the first elements."""
+        return "1" if first is None else f"CASE WHEN i <= {first} THEN 1 END"
+
+    def _operands(self, needs: Sequence[Need]) -> tuple[list[str], list[str]]:
+        """Columns to select, `r0` and `v0` of the first operand, and the aggregate of each need over them."""
+        operands = list(dict.fromkeys(operand for operand, primitive in needs if primitive != ROWS or isinstance(operand, Elements)))
+        selected, place = [], {}
+        for i, operand in enumerate(operands):
+            raw, value, one = self._operand(operand)
+            selected += [f"{raw} AS r{i}", f"{value} AS v{i}"] + ([f"{one} AS o{i}"] if one != "1" else [])
+            place[operand] = (f"r{i}", f"v{i}", f"o{i}" if one != "1" else "1")
+        aggregates = [self.dialect.aggregate(primitive, *place.get(operand, ("1", "1", "1"))) for operand, primitive in needs]
+        return selected, aggregates
+
+    def _rows(self, selected: Sequence[str]) -> str:
+        """The source's rows with period and group columns under our names."""
+        return f"SELECT {', '.join([*self._key_columns(), *selected])} FROM {self.source.sql} s"
+
+    def _exploded(self, column: str) -> str:
+        rows = self._rows([f"{self.dialect.quote(column)} AS l"])
+        return self.dialect.exploded(f"({rows}) r", self.keys, "l")
+
+    def _key_columns(self) -> list[str]:
+        groups = [self.dialect.group(self.dialect.quote(name), self.source.types[name]) for name in self.source.groups]
+        return [f"{sql} AS {name}" for sql, name in zip([self.source.period, *groups], self.keys, strict=True)]
+
+    def _grouped(self, aggregates: Sequence[str], rows: str, by: Sequence[str] = ()) -> str:
+        keys = [*self.keys, *by]
+        return f"SELECT {', '.join([*keys, *self._named(aggregates)])}\nFROM ({rows}) r\nGROUP BY {', '.join(keys)}"
+
+    def _levelled(self, by: Sequence[str], aggregates: Sequence[str], rows: str) -> str:
+        """Aggregates by group, and in total if that is wanted, with `t` saying which."""
+        if self.groups and self.totals:
+            sets = f"GROUPING SETS (({', '.join([*self.keys, *by])}), ({', '.join(['p', *by])}))"
+            total = f"GROUPING({self.groups[0]})"
+        else:
+            sets = ", ".join([*self.keys, *by])
+            total = "0" if self.groups else "1"
+        return f"SELECT {', '.join(['p', f'{total} AS t', *self.groups, *by, *aggregates])}\nFROM {rows}\nGROUP BY {sets}"
+
+    @staticmethod
+    def _named(aggregates: Sequence[str]) -> list[str]:
+        return [f"{aggregate} AS a{i}" for i, aggregate in enumerate(aggregates)]
+
+
+_REDUCTIONS = {
+    "distinct": "count(CASE WHEN {is_value} THEN 1 END)",
+    "nlogn": "coalesce(sum(CASE WHEN {is_value} THEN {n} * ln({n}) END), 0)",
+}

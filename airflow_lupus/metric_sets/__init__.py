@@ -1,0 +1,1 @@
+"""What users write to say what to measure: a file for each family of metrics."""

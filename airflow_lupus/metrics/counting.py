@@ -1,0 +1,199 @@
+"""How often each value is there, by group: what most primitives follow from where a column has few different values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from airflow_lupus.metrics.base import Array, Primitive
+
+LARGEST = {2: 1e150, 3: 1e100, 4: 1e75}
+"""Power → a value beyond this has none of that power among doubles, or none that can be added to others."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Values and how many have each, by group; each value once in a group, in no order.
+
+    :param group: index of the group.
+    :param values: Arrow arrays as long as `group`: one, or of a combination one for each column. NULL and NaN are among them.
+    :param n: how many.
+    """
+
+    group: Array
+    values: tuple[pa.Array, ...]
+    n: Array
+
+    def valid(self) -> Counts:
+        """What of it is a value at all: neither NULL nor NaN."""
+        import pyarrow.compute as pc
+
+        kept = np.ones(len(self.n), dtype=bool)
+        for values in self.values:
+            kept &= ~np.asarray(pc.is_null(values, nan_is_null=True))
+        return self if kept.all() else self.where(kept)
+
+    def where(self, kept: Array) -> Counts:
+        """Some of it."""
+        import pyarrow as pa
+
+        mask = pa.array(kept)
+        return Counts(self.group[kept], tuple(values.filter(mask) for values in self.values), self.n[kept])
+
+    @property
+    def only(self) -> pa.Array:
+        """The values, of one column."""
+        (values,) = self.values
+        return values
+
+    def merged(self, into: Array) -> Counts:
+        """The counts of larger groups.
+
+        :param into: the index of the larger group that each group belongs to.
+        """
+        return combined(into[self.group], self.values, self.n)
+
+
+def combined(group: Array, values: tuple[pa.Array, ...], n: Array) -> Counts:
+    """Counts in which a group may have had a value twice."""
+    import pyarrow as pa
+
+    names = [f"v{i}" for i in range(len(values))]
+    table = pa.table([pa.array(group), *values, pa.array(n)], names=["g", *names, "n"])
+    added = table.group_by(["g", *names], use_threads=False).aggregate([("n", "sum")])
+    columns = tuple(added[name].combine_chunks() for name in names)
+    return Counts(added["g"].to_numpy(), columns, added["n_sum"].to_numpy())
+
+
+class Numbers:
+    """Counts of numbers, sorted: primitives of every group at once.
+
+    :param size: how many groups there are.
+    """
+
+    def __init__(self, counts: Counts, size: int) -> None:
+        self.size = size
+        self._all = counts
+        counts = counts.valid()
+        values = _doubles(counts.only)
+        order = np.lexsort((values, counts.group))
+        self.group, self.values, self.n = counts.group[order], values[order], counts.n[order]
+
+    def primitive(self, primitive: Primitive) -> Array:
+        """A primitive of each group; of none it is 0, or NaN where only values could tell it."""
+        if primitive.name == "quantile":
+            return self._quantile(primitive.argument or 0.0)
+        return np.asarray(getattr(self, f"_{primitive.name}")())
+
+    def _added(self, weights: Array) -> Array:
+        return np.bincount(self.group, weights, self.size)
+
+    def _rows(self) -> Array:
+        return np.bincount(self._all.group, self._all.n, self.size)
+
+    def _present(self) -> Array:
+        there = ~np.asarray(self._all.only.is_null())
+        return np.bincount(self._all.group[there], self._all.n[there], self.size)
+
+    @cached_property
+    def _valids(self) -> Array:
+        return self._added(self.n)
+
+    def _valid(self) -> Array:
+        return self._valids
+
+    def _zero(self) -> Array:
+        return self._added(np.where(self.values == 0, self.n, 0))
+
+    def _negative(self) -> Array:
+        return self._added(np.where(self.values < 0, self.n, 0))
+
+    def _sum(self) -> Array:
+        return self._added(self.values * self.n)
+
+    def _min(self) -> Array:
+        return self._at(self._starts)
+
+    def _max(self) -> Array:
+        return self._at(self._ends - 1)
+
+    @cached_property
+    def _starts(self) -> Array:
+        return np.searchsorted(self.group, np.arange(self.size))
+
+    @cached_property
+    def _ends(self) -> Array:
+        return np.searchsorted(self.group, np.arange(self.size), side="right")
+
+    def _at(self, index: Array) -> Array:
+        found = np.full(self.size, np.nan)
+        some = self._starts < self._ends
+        found[some] = self.values[index[some]]
+        return found
+
+    def _distinct(self) -> Array:
+        return (self._ends - self._starts).astype(float)
+
+    def _nlogn(self) -> Array:
+        return self._added(self.n * np.log(self.n))
+
+    def _m2(self) -> Array:
+        return self._central(2)
+
+    def _m3(self) -> Array:
+        return self._central(3)
+
+    def _m4(self) -> Array:
+        return self._central(4)
+
+    def _central(self, power: int) -> Array:
+        with np.errstate(all="ignore"):
+            mean = self._sum() / self._valids
+            moments = self._added(self.n * (self.values - mean[self.group]) ** power)
+        return np.where(self._added(np.abs(self.values) > LARGEST[power]) > 0, np.nan, moments)
+
+    def _quantile(self, q: float) -> Array:
+        rank = np.maximum(self._valids - 1, 0) * q
+        below = np.floor(rank)
+        share = rank - below
+        reached = np.concatenate([[0], np.cumsum(self.n)])
+        first = reached[self._starts]
+        low = np.searchsorted(reached, first + below, side="right") - 1
+        high = np.searchsorted(reached, first + np.minimum(below + 1, np.maximum(self._valids - 1, 0)), side="right") - 1
+        with np.errstate(invalid="ignore"):  # weights, since a difference of infinities is not a number
+            lower, upper = self._at(low), self._at(high)
+            return np.where((share == 0) | (lower == upper), lower, lower * (1 - share) + upper * share)
+
+
+def _doubles(values: Any) -> Array:
+    import pyarrow as pa
+
+    if pa.types.is_decimal(values.type) or pa.types.is_boolean(values.type):
+        return np.array([float(value) for value in values.to_pylist()], dtype=float)
+    return np.asarray(values).astype(float)
+
+
+class Distinct:
+    """Counts of anything: how many different values each group has, and how evenly they are spread."""
+
+    def __init__(self, counts: Counts, size: int) -> None:
+        self.counts, self.size, self._all = counts.valid(), size, counts
+
+    def primitive(self, primitive: Primitive) -> Array:
+        counts = self.counts
+        if primitive.name == "distinct":
+            return np.bincount(counts.group, minlength=self.size).astype(float)
+        if primitive.name == "nlogn":
+            return np.bincount(counts.group, counts.n * np.log(counts.n), self.size)
+        if primitive.name == "valid":
+            return np.bincount(counts.group, counts.n, self.size)
+        if primitive.name == "rows":
+            return np.bincount(self._all.group, self._all.n, self.size)
+        there = ~np.asarray(self._all.values[0].is_null())
+        return np.bincount(self._all.group[there], self._all.n[there], self.size)

@@ -1,0 +1,109 @@
+"""What primitives are taken of: a column, the elements of a list column, or something that SQL makes of a row's columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows themselves."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def label(self) -> str:
+        """What stands for it in kept partials, where the column is known: the same whatever the column is called."""
+        return ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's values: numbers and booleans as doubles, times as seconds since 1970, texts as they are."""
+
+    name: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def label(self) -> str:
+        return ""
+
+
+@dataclass(frozen=True)
+class Length:
+    """The characters of a text, or the elements of a list, NULL ones too."""
+
+    name: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def label(self) -> str:
+        return "length"
+
+
+@dataclass(frozen=True)
+class Elements:
+    """The elements of a list column, of each list the first so many; a NULL counts as one when they are cut, and is left out after."""
+
+    name: str
+    first: int | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def label(self) -> str:
+        return "@" if self.first is None else f"@{self.first}"
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The lists of a list column themselves: only whether they are there."""
+
+    name: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def label(self) -> str:
+        return "lists"
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A number for each row, in SQL that every engine understands.
+
+    In the template `{0}`, `{1}` … stand for the columns, as `Column` has them. Literals are written as doubles (`1e0`); of functions there
+    are `abs`, `ln`, `power`, `least`, `greatest` and `coalesce`, and CASE.
+
+    :param label: what stands for it in kept partials: a name for the template.
+    """
+
+    template: str
+    columns: tuple[str, ...]
+    label: str
+
+
+@dataclass(frozen=True)
+class Combination:
+    """The values of several columns together, as rows have them, NULL being one: only to be counted."""
+
+    columns: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        return "combination"
+
+
+Operand = Rows | Column | Length | Elements | Lists | Expression | Combination

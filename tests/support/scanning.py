@@ -1,0 +1,43 @@
+"""Scanning in tests: what an engine says of every group, metric by metric."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_lupus.engines.assembling import dimension
+from airflow_lupus.pipeline.measuring import needed
+from airflow_lupus.pipeline.points import values
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_lupus.engines.base import Engine, Relation, Scan
+    from airflow_lupus.metrics import Metric
+    from airflow_lupus.model import Period
+    from airflow_lupus.specs import MeasureSpec
+
+Pairs = list[tuple[str, "Metric"]]
+
+
+def scan(engine: Engine, relation: Relation, spec: MeasureSpec, periods: Sequence[Period]) -> tuple[Scan, Pairs]:
+    """A scan for all that a spec names, and what that is."""
+    pairs = spec.pairs(engine.types(relation))
+    return engine.scan(relation, spec, needed(spec, pairs), periods), pairs
+
+
+def said(found: Scan, pairs: Pairs) -> list[dict[tuple[str, str], Any]]:
+    """Of each group: (column, metric) → its value, None where it is undefined, or of a metric per entity entity → value."""
+    groups: list[dict[tuple[str, str], Any]] = [{} for _ in found.groups]
+    for column, metric in pairs:
+        if metric.per_entity:
+            entities = metric.entities(found.state.of(metric.operand))
+            for group in groups:
+                group[column, metric.name] = {}
+            names = zip(*(map(dimension, each.to_pylist()) for each in entities.values), strict=True)
+            for group, name, value in zip(entities.group, names, entities.value, strict=True):
+                groups[group][column, metric.name][name if len(name) > 1 else name[0]] = float(value)
+            continue
+        of = values(metric, found)
+        for group, value, defined in zip(groups, of.value, of.defined, strict=True):
+            group[column, metric.name] = float(value) if defined else None
+    return groups
