@@ -180,12 +180,16 @@ def _doubles(values: Any) -> Array:
 
 
 class Distinct:
-    """Counts of anything: how many different values each group has, and how evenly they are spread."""
+    """Counts of anything: how many different values each group has, and how evenly they are spread.
+
+    A combination has no values that are none: NULL is one of its columns' values.
+    """
 
     def __init__(self, counts: Counts, size: int) -> None:
-        self.counts, self.size, self._all = counts.valid(), size, counts
+        self.counts, self.size, self._all = counts.valid() if len(counts.values) == 1 else counts, size, counts
 
     def primitive(self, primitive: Primitive) -> Array:
+        """A primitive of each group."""
         counts = self.counts
         if primitive.name == "distinct":
             return np.bincount(counts.group, minlength=self.size).astype(float)
