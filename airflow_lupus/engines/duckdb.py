@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 GLOB = re.compile(r"[*?\[]")
 FETCHED = 10_000
 """Groups that are fetched at once, so that too many are noticed before all of them are here."""
-READERS = {"parquet": "read_parquet", "csv": "read_csv"}
+READERS = {"parquet": "read_parquet", "csv": "read_csv", "json": "read_json"}
 
 # Per primitive, over {raw} (the column as it is) and {value} (NaN made NULL, numbers as wide as sums need them).
 AGGREGATES = {
