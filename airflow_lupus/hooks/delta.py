@@ -60,7 +60,7 @@ def open_delta(source: Delta, periods: Sequence[Period], spec: MeasureSpec) -> O
         except Exception as error:  # deltalake words DataFusion's errors in classes of no common base
             raise _unreadable(what, version, masked(first_line(error), options)) from error
 
-    return Opened(batches(what, schema, stream, spec))
+    return Opened(batches(what, schema, stream, spec, lambda text: masked(text, options)))
 
 
 def _unreadable(what: str, version: Any, reason: str) -> SourceError:

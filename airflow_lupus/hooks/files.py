@@ -100,7 +100,8 @@ def _find(filesystem: Any, path: str, *, local: bool) -> list[str]:
         msg = f"{path} cannot be listed: {error}"
         raise SourceError(msg) from error
     if not local:
-        return [filesystem.unstrip_protocol(name) for name in names]
+        # One way of writing a name, whatever was written: DuckDB tells of each row which file it is from in its own.
+        return [filesystem.unstrip_protocol(filesystem._strip_protocol(name)) for name in names]
     return [str(name).removeprefix("file://") for name in names]
 
 

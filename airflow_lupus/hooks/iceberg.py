@@ -53,7 +53,7 @@ def open_iceberg(source: Iceberg, periods: Sequence[Period], spec: MeasureSpec) 
             msg = f"{what} cannot be read: {masked(first_line(error), properties)}"
             raise SourceError(msg) from error
 
-    return Opened(batches(what, schema, stream, spec))
+    return Opened(batches(what, schema, stream, spec, lambda text: masked(text, properties)))
 
 
 def _filter(schema: pa.Schema, periods: Sequence[Period], spec: MeasureSpec) -> Any:

@@ -27,18 +27,19 @@ BATCH = 122_880
 Bound = datetime | date
 
 
-def batches(what: str, schema: pa.Schema, stream: Stream, spec: MeasureSpec) -> Batches:
+def batches(what: str, schema: pa.Schema, stream: Stream, spec: MeasureSpec, mask: Callable[[str], str] = str) -> Batches:
     """A source that gives Arrow streams, as engines take it.
 
     :param what: the source, in error messages.
     :param schema: all its columns.
+    :param mask: takes secrets out of what the source's own errors say.
     """
     from airflow_lupus.engines.duckdb import column_type
 
     types = {name: column_type(type_) if type_ else OTHER for name, type_ in _duckdb_types(schema).items()}
 
     def read(names: Sequence[str], periods: Sequence[Period]) -> Iterator[pa.Table]:
-        yield from _selected(what, stream(_read(schema, names, spec), periods), names, periods, spec)
+        yield from _selected(what, stream(_read(schema, names, spec), periods), names, periods, spec, mask)
 
     return Batches(types, read)
 
@@ -105,7 +106,12 @@ def _read(schema: pa.Schema, names: Sequence[str], spec: MeasureSpec) -> list[st
 
 
 def _selected(
-    what: str, reader: pa.RecordBatchReader, names: Sequence[str], periods: Sequence[Period], spec: MeasureSpec
+    what: str,
+    reader: pa.RecordBatchReader,
+    names: Sequence[str],
+    periods: Sequence[Period],
+    spec: MeasureSpec,
+    mask: Callable[[str], str],
 ) -> Iterator[pa.Table]:
     """What of a stream's rows is asked for, a batch at a time; at least one, perhaps empty, which tells the types."""
     import duckdb
@@ -118,10 +124,10 @@ def _selected(
     with _connection() as connection:
         try:
             connection.register("lupus_rows", reader)
-            found = connection.sql(f"SELECT {columns} FROM lupus_rows WHERE {condition(reader.schema, periods, spec)}{where}")
+            found = connection.sql(f"SELECT {columns} FROM {_source(reader.schema)} WHERE {condition(reader.schema, periods, spec)}{where}")
         except duckdb.Error as error:
             if not spec.where:
-                raise _unreadable(what, error) from error
+                raise _unreadable(what, error, mask) from error
             msg = f"where={spec.where!r} is not a condition on the rows of dataset {spec.dataset!r}: {first_line(error)}"
             raise SpecError(msg) from error
         try:
@@ -130,7 +136,18 @@ def _selected(
             for batch in result:
                 yield pa.Table.from_batches([batch])
         except (duckdb.Error, pa.ArrowException, OSError) as error:
-            raise _unreadable(what, error) from error
+            raise _unreadable(what, error, mask) from error
+
+
+def _source(schema: pa.Schema) -> str:
+    """The registered rows, with instants as DuckDB can compare them: it has a type of its own for nanoseconds in a zone."""
+    import pyarrow as pa
+
+    from airflow_lupus.engines.duckdb import quote
+
+    fine = [quote(field.name) for field in schema if pa.types.is_timestamp(field.type) and field.type.tz and field.type.unit == "ns"]
+    casts = ", ".join(f"{name}::TIMESTAMPTZ AS {name}" for name in fine)
+    return f"(SELECT * REPLACE ({casts}) FROM lupus_rows)" if casts else "lupus_rows"
 
 
 def _duckdb_types(schema: pa.Schema) -> dict[str, str]:
@@ -170,11 +187,11 @@ def _connection() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _unreadable(what: str, error: Exception) -> LupusError:
+def _unreadable(what: str, error: Exception, mask: Callable[[str], str]) -> LupusError:
     cause = error.__cause__ or error.__context__
     if isinstance(cause, LupusError):  # of the source's own stream
         return cause
-    return SourceError(f"{what} cannot be read: {first_line(error)}")
+    return SourceError(f"{what} cannot be read: {mask(first_line(error))}")
 
 
 def first_line(error: Exception) -> str:
