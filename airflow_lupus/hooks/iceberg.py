@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
+    from pyiceberg.table import DataScan, Table
 
     from airflow_lupus.model import Period
     from airflow_lupus.sources import Iceberg
@@ -46,14 +47,21 @@ def open_iceberg(source: Iceberg, periods: Sequence[Period], spec: MeasureSpec) 
     log.info("%s is at snapshot %s", what, snapshot or (current.snapshot_id if current else None))
 
     def stream(names: Sequence[str], asked: Sequence[Period]) -> pa.RecordBatchReader:
-        rows = _filter(schema, asked, spec)
-        try:
-            return table.scan(row_filter=rows, selected_fields=tuple(names), snapshot_id=snapshot).to_arrow_batch_reader()
-        except Exception as error:  # of the storage's own client
-            msg = f"{what} cannot be read: {masked(first_line(error), properties)}"
-            raise SourceError(msg) from error
+        return _reader(table, table.scan(_filter(schema, asked, spec), tuple(names), snapshot_id=snapshot))
 
     return Opened(batches(what, schema, stream, spec, lambda text: masked(text, properties)))
+
+
+def _reader(table: Table, scan: DataScan) -> pa.RecordBatchReader:
+    """A scan's rows, a data file at a time: `pyiceberg`'s own reader reads all files at once, however slowly their rows are taken."""
+    import pyarrow as pa
+    from pyiceberg.io.pyarrow import ArrowScan
+
+    projected = scan.projection()
+    schema = projected.as_arrow()
+    files = ArrowScan(table.metadata, table.io, projected, scan.row_filter)
+    found = (batch for file in scan.plan_files() for batch in files.to_record_batches([file]))
+    return pa.RecordBatchReader.from_batches(schema, found).cast(schema)
 
 
 def _filter(schema: pa.Schema, periods: Sequence[Period], spec: MeasureSpec) -> Any:
