@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,8 @@ def storage_options(conn_id: str, what: str) -> dict[str, str]:
     elif found.conn_type in {"wasb", "adls", "azure_data_lake"}:
         options = {"azure_storage_account_name": found.login, "azure_storage_account_key": found.password}
     options |= _mapping(extra, what, conn_id)
-    return {name: str(value) for name, value in options.items() if value not in {None, ""}}
+    texts = {name: json.dumps(value) if isinstance(value, dict) else "" if value is None else str(value) for name, value in options.items()}
+    return {name: text for name, text in texts.items() if text}
 
 
 def _mapping(extra: Mapping[str, Any], what: str, conn_id: str) -> dict[str, Any]:

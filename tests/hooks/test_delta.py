@@ -157,6 +157,10 @@ def test_a_log_that_is_cut_off_is_an_error(path: Path) -> None:
             {"google_service_account_key": '{"private_key": "k"}'},
         ),
         (
+            {"conn_type": "google_cloud_platform", "extra": {"keyfile_dict": {"private_key": "k"}}},
+            {"google_service_account_key": '{"private_key": "k"}'},
+        ),
+        (
             {"conn_type": "wasb", "login": "lake", "password": "key", "extra": {"storage_options": {"timeout": 30}}},
             {"azure_storage_account_name": "lake", "azure_storage_account_key": "key", "timeout": "30"},
         ),
