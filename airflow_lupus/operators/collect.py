@@ -43,7 +43,7 @@ class MetricCollectOperator(BaseOperator):
     transaction, many periods in chunks that fit into memory: a killed task leaves no half of a period, and its retry completes it. Run
     again, it changes nothing unless the data did.
 
-    :param source: `Files`, `Table` or `Query`.
+    :param source: `Files`, `Table`, `Query`, `Delta`, `Iceberg`, `Frame` or `SparkTable`.
     :param dataset: the name to keep the metrics under; by default the source's own.
     :param time_column: the column that says to which period a row belongs; without one a row belongs to its file's `{period}`.
     :param grain: `hour`, `day`, `week` or `month`.
@@ -53,7 +53,8 @@ class MetricCollectOperator(BaseOperator):
     :param metrics: further metric sets, such as `[TableMetrics(["row_count"])]`.
     :param group_columns: a series for each combination of their values …
     :param totals: … and one over all rows.
-    :param where: an SQL condition on rows, in the dialect of the place that reads them: DuckDB's for files, the database's own for tables.
+    :param where: an SQL condition on rows, in the dialect of the place that reads them: DuckDB's for files, lakes and
+        frames, the database's own for tables.
     :param per_entity: by column, whether `count` is counted per value of it; by default it is for text and booleans.
     :param units: the unit of a column's values (`{"dep_delay": "minutes"}`), shown with its metrics.
     :param max_groups: more groups or entities in one period than this stop the task with a message.
@@ -123,6 +124,7 @@ class MetricCollectOperator(BaseOperator):
             msg = f"{self.task_id}: group_columns must be a list of columns, not the text {group_columns!r}"
             raise SpecError(msg)
         self.source = source
+        _run.follow(self, source)
         self.dataset = dataset or source.default_dataset
         self.timezone = timezone
         self.engine = engine
