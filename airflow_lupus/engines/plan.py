@@ -65,8 +65,14 @@ def base(operand: Operand) -> Operand:
 
 
 def wants_counts(needs: Sequence[Need]) -> list[Operand]:
-    """Columns and lists whose primitives come cheaper from how often each value is there, if these are few."""
-    return list(dict.fromkeys(base(operand) for operand, p in needs if p.name == "quantile" and isinstance(operand, Column | Elements)))
+    """What comes cheaper from how often each value is there, if different values are few: quantiles, and anything of elements."""
+    return list(
+        dict.fromkeys(
+            base(operand)
+            for operand, primitive in needs
+            if isinstance(operand, Elements) or (primitive.name == "quantile" and isinstance(operand, Column))
+        )
+    )
 
 
 def planned(needs: Sequence[Need], few: Collection[Operand] = ()) -> Plan:

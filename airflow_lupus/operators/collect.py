@@ -57,7 +57,10 @@ class MetricCollectOperator(BaseOperator):
         frames, the database's own for tables.
     :param per_entity: by column, whether `count` is counted per value of it; by default it is for text and booleans.
     :param units: the unit of a column's values (`{"dep_delay": "minutes"}`), shown with its metrics.
-    :param max_groups: more groups or entities in one period than this stop the task with a message.
+    :param top: by column, how many of its values a metric per entity tells apart (`{"device": 20}`): the most frequent of the period; the
+        others together are `other`.
+    :param max_groups: more groups in one period than this stop the task with a message …
+    :param max_entities: … and so do more values of a column in a group, for metrics per entity.
     :param engine: `duckdb`.
     :param period: an ISO date or time whose period is measured, a pair of them as a half-open range, or `current`; templated.
     :param period_offset: measure so many periods later (or, negative, earlier) than the rule says: −7 for labels that come a week late.
@@ -99,7 +102,9 @@ class MetricCollectOperator(BaseOperator):
         where: str | None = None,
         per_entity: Mapping[str, bool] | None = None,
         units: Mapping[str, str] | None = None,
+        top: Mapping[str, int] | None = None,
         max_groups: int = 10_000,
+        max_entities: int = 10_000,
         engine: str = "duckdb",
         period: str | tuple[str, str] | None = None,
         period_offset: int = 0,
@@ -147,7 +152,9 @@ class MetricCollectOperator(BaseOperator):
             where=where,
             per_entity=per_entity or {},
             units=units or {},
+            top=top or {},
             max_groups=max_groups,
+            max_entities=max_entities,
             keep_partials=keep_partials,
         )
         if not self.spec.metric_sets and not self.measures_by_default:
