@@ -10,6 +10,7 @@ from airflow_lupus.metric_sets.base import MetricSet
 from airflow_lupus.metric_sets.columns import ColumnMetrics, TableMetrics
 from airflow_lupus.metrics import for_type
 from airflow_lupus.metrics.base import BOOLEAN, NUMBER, TEXT
+from airflow_lupus.metrics.operands import Aggregate
 from airflow_lupus.model import ANY_COLUMN, Grain, zone
 
 if TYPE_CHECKING:
@@ -100,8 +101,14 @@ class MeasureSpec:
     def needed_columns(self) -> list[str]:
         """All columns that must be read."""
         time = [self.time_column] if self.time_column else []
-        of_metrics = [name for _, metric in self._written_pairs() for operand, _ in metric.needed for name in operand.columns]
+        of_metrics = [name for _, metric in self._written_pairs() for name in metric.columns]
         return list(dict.fromkeys([*time, *self.group_columns, *self.measured_columns, *of_metrics]))
+
+    def columns_of(self, types: Mapping[str, str]) -> list[str]:
+        """All columns that must be read of a source with these; of those that users' SQL may mean, too many rather than too few."""
+        texts = [metric.operand.sql.lower() for _, metric in self._written_pairs() if isinstance(metric.operand, Aggregate)]
+        meant = [name for name in types if any(name.lower() in text for text in texts)]
+        return list(dict.fromkeys([*self.needed_columns, *meant]))
 
     def _written_pairs(self) -> list[tuple[str, Metric]]:
         pairs = [pair for metric_set in self.metric_sets for pair in metric_set.pairs()]
@@ -153,7 +160,9 @@ class MeasureSpec:
 
     def definition(self) -> dict[str, Any]:
         """What of the spec decides the meaning of a series beyond its identity: a change restarts the baseline."""
+        own = [definition for definition in (metric_set.definition() for metric_set in self.metric_sets) if definition]
         return {
+            **({"metrics": own} if own else {}),
             "time_column": self.time_column,
             "time_column_timezone": self.time_column_timezone,
             "where": self.where,

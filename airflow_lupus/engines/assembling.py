@@ -13,6 +13,7 @@ from airflow_lupus.metrics.base import COUNTS, ENDS, M3, ROWS, SUM, VALID, State
 from airflow_lupus.metrics.counting import Counts, Distinct, Numbers, most_frequent
 from airflow_lupus.metrics.merging import merged
 from airflow_lupus.metrics.operands import Combination, Elements, Rows
+from airflow_lupus.metrics.own import DEFINED, OWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_lupus.engines.plan import Counted
     from airflow_lupus.metrics import Primitive
     from airflow_lupus.metrics.base import Array, Need
-    from airflow_lupus.metrics.operands import Operand
+    from airflow_lupus.metrics.operands import Aggregate, Function, Operand
     from airflow_lupus.model import DimensionValue, Period
     from airflow_lupus.specs import MeasureSpec
 
@@ -49,6 +50,7 @@ class Assembly:
         self.state = State(self.size)
         self.totals = State(len(self._period_order))
         """What totals cannot be merged of."""
+        self.failures: dict[Operand, dict[int, str]] = {}
         self._check_groups()
         for i, each in enumerate(needs):
             self.state.arrays[each] = _floats(scalars[f"a{i}"], _missing(each[1]))
@@ -142,6 +144,45 @@ class Assembly:
                     moment = sums[3] - 4 * off * sums[2] + 6 * off**2 * sums[1] - 3 * n * off**4
             self.state.arrays[operand, primitive] = np.where(n > 0, moment, 0.0)
 
+    @property
+    def _first_total(self) -> int:
+        """The index of the first total among all groups."""
+        return self.size if self.names else 0
+
+    def add_own(self, table: pa.Table, aggregate: Aggregate) -> None:
+        """Take in what a user's aggregate says, by group and in total."""
+        found = _floats(table["a0"], 0.0)
+        there = 1.0 - np.asarray(_whole(table["a0"]).is_null())
+        self.add_levels(table, [(aggregate, OWN), (aggregate, DEFINED)], [found, there])
+
+    def fail_own(self, operand: Operand, reason: str) -> None:
+        """Record that a user's metric cannot be told of any group."""
+        for primitive in (OWN, DEFINED):
+            self.state.arrays[operand, primitive] = np.zeros(self.size)
+            self.totals.arrays[operand, primitive] = np.zeros(len(self._period_order))
+        self.failures[operand] = dict.fromkeys(range(self._first_total + len(self._period_order)), reason)
+
+    def add_function(self, table: pa.Table, function: Function) -> None:
+        """Call a user's function with the rows of each group and of each period."""
+        where = self._where(table)
+        table = table.select([f"c{i}" for i in range(len(function.columns))]).rename_columns(list(function.columns))
+        for into, index, size, first in (
+            (self.state, where, self.size, 0),
+            (self.totals, self.of_period[where], len(self._period_order), self._first_total),
+        ):
+            value, there = np.zeros(size), np.zeros(size)
+            wanted = bool(self.names) if into is self.state else self.spec.totals or not self.names
+            order = np.argsort(index, kind="stable")
+            bounds = np.searchsorted(index[order], np.arange(size + 1))
+            for i in range(size if wanted else 0):
+                try:
+                    answer = function.call(table.take(_mask(order[bounds[i] : bounds[i + 1]])).to_pandas())
+                    if answer is not None:
+                        value[i], there[i] = float(answer), 1.0
+                except Exception as error:  # the user's own code
+                    self.failures.setdefault(function, {})[first + i] = f"{type(error).__name__}: {error}"[:500]
+            into.arrays[function, OWN], into.arrays[function, DEFINED] = value, there
+
     def shifts(self, needs: Sequence[Need]) -> dict[Operand, float]:
         """A number near each operand's values, so that their powers lose no digits: their mean."""
         shifts = {}
@@ -179,11 +220,11 @@ class Assembly:
             of_all.append(Group(self.periods[p], None, int(whole.arrays[Rows(), ROWS][i]), why))
         read = int(rows.sum())
         if not self.names:
-            return Scan(of_all, self._asked(whole, self._period_order, needs), read)
+            return Scan(of_all, self._asked(whole, self._period_order, needs), read, self.failures)
         own = self._asked(self.state, self.period, needs)
         if not self.spec.totals:
-            return Scan(leaves, own, read)
-        return Scan([*leaves, *of_all], _both(own, self._asked(whole, self._period_order, needs)), read)
+            return Scan(leaves, own, read, self.failures)
+        return Scan([*leaves, *of_all], _both(own, self._asked(whole, self._period_order, needs)), read, self.failures)
 
     def _asked(self, state: State, period: Array, needs: Sequence[Need]) -> State:
         """What was asked for, and what is known without having been."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from airflow_lupus.metrics.base import Need
+    from airflow_lupus.metrics.operands import Operand
     from airflow_lupus.model import DimensionValue, Period
     from airflow_lupus.specs import MeasureSpec
 
@@ -82,13 +83,15 @@ class Scan:
     state: State
     """The primitives of each group, in the order of the groups."""
     rows_read: int
+    failures: Mapping[Operand, Mapping[int, str]] = field(default_factory=dict)
+    """What users define and failed, index of the group → the reason."""
     failed_files: Mapping[str, str] = field(default_factory=dict)
     """Files that turned out to be unreadable half-way, with the reason; the groups hold nothing of them."""
 
     @classmethod
     def nothing(cls, failed_files: Mapping[str, str] | None = None) -> Scan:
         """That there were no rows."""
-        return cls([], State(0), 0, failed_files or {})
+        return cls([], State(0), 0, failed_files=failed_files or {})
 
 
 class Engine(Protocol):

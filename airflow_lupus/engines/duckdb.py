@@ -15,7 +15,8 @@ from airflow_lupus.engines.duckdb_tables import call, check_where, first_line, l
 from airflow_lupus.engines.passes import run_passes
 from airflow_lupus.engines.plan import planned, wants_counts
 from airflow_lupus.engines.queries import Queries, Source
-from airflow_lupus.exceptions import LimitExceeded, SourceError, TooMuchAtOnce
+from airflow_lupus.exceptions import LimitExceeded, SourceError, SpecError, TooMuchAtOnce
+from airflow_lupus.metrics.operands import Aggregate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from airflow_lupus.model import Period
     from airflow_lupus.specs import MeasureSpec
 
+FAILURES = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException)
+"""What a user's aggregate may come to on some rows."""
 LOOKED_AT = 20_000
 """Rows from which it is told whether a column has few different values …"""
 FEW = 2_000
@@ -149,7 +152,11 @@ class DuckDBEngine:
             queries = _queries("spooled", table, spec, needs)
         answers = _Answers(connection, self.max_fetch_rows, spec)
         few = answers.few(queries, [operand for operand in wants_counts(needs) if queries.is_number(operand)])
-        return run_passes(queries, planned(needs, few), needs, answers.fetch, spec, periods)
+        plan = planned(needs, few)
+        for own in plan.own:
+            if isinstance(own, Aggregate):
+                answers.check(queries.trial(own), own)
+        return run_passes(queries, plan, needs, answers.fetch, spec, periods, FAILURES)
 
     def _broken_files(self, connection: duckdb.DuckDBPyConnection, relation: FileSet, spec: MeasureSpec) -> dict[str, str]:
         """Which files cannot be read to their end, found by reading each alone."""
@@ -189,6 +196,14 @@ class _Answers:
                 raise LimitExceeded(msg)
             batches.append(batch)
         return pa.Table.from_batches(batches, schema=reader.schema)
+
+    def check(self, sql: str, own: Aggregate) -> None:
+        """Raise for an aggregate that cannot be meant."""
+        try:
+            self.connection.execute(sql).fetchall()
+        except duckdb.Error as error:
+            msg = f"{own.sql!r} is no aggregate over the rows of dataset {self.spec.dataset!r}: {first_line(error)}"
+            raise SpecError(msg) from error
 
     def few(self, queries: Queries, operands: Sequence[Operand]) -> set[Operand]:
         """Those that have few different values, as far as the first rows tell."""

@@ -135,7 +135,7 @@ def lenient(files: FileSet, table: Table, spec: MeasureSpec, columns: Collection
 def spool(connection: duckdb.DuckDBPyConnection, relation: Batches, spec: MeasureSpec, periods: Sequence[Period]) -> Table:
     """The batches in a temporary table, which DuckDB keeps within its memory limit."""
     types: dict[str, str] = {}
-    for batch in relation.read(spec.needed_columns, periods):
+    for batch in relation.read(spec.columns_of(relation.types), periods):
         connection.register("batch", batch)
         if types:
             connection.execute("INSERT INTO spool SELECT * FROM batch")

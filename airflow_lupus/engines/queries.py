@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_lupus.metrics.base import BOOLEAN, M3, NUMBER, ROWS
-from airflow_lupus.metrics.counting import LARGEST
-from airflow_lupus.metrics.operands import Column, Combination, Elements, Expression, Length
+from airflow_lupus.metrics.base import BOOLEAN, LARGEST, M3, NUMBER, ROWS
+from airflow_lupus.metrics.operands import Aggregate, Column, Combination, Elements, Expression, Length
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,6 +56,8 @@ class Queries:
 
     def source_columns(self) -> str:
         """What of the source is needed at all."""
+        if any(isinstance(operand, Aggregate) for operand, _ in self.needs):  # which may mean any
+            return "*"
         asked = [*self.source.groups, *(name for operand, _ in self.needs for name in operand.columns), *self.source.unfit.values()]
         return ", ".join([self.source.period, *map(self.dialect.quote, dict.fromkeys(asked))])
 
@@ -136,6 +137,26 @@ class Queries:
             rows = f"SELECT {keys}, count(*) AS n FROM ({rows}) r WHERE v IS NOT NULL GROUP BY {keys}"
         of = [primitive.argument or 0.0 for primitive in primitives]
         return self._levelled([], [f"{self.dialect.quantiles('v', 'n', of)} AS a0"], f"({rows}) q")
+
+    def own(self, aggregate: Aggregate) -> str:
+        """What a user's aggregate says as `a0`, by group and in total: over the columns as they are called."""
+        groups = [self.dialect.group(self.dialect.quote(name), self.source.types[name]) for name in self.source.groups]
+        keys = [self.source.period, *groups]
+        by, total = ", ".join(keys), "0" if groups else "1"
+        if groups and self.totals:
+            by, total = f"GROUPING SETS (({by}), ({self.source.period}))", f"GROUPING({groups[0]})"
+        named = [f"{sql} AS {name}" for sql, name in zip(keys, self.keys, strict=True)]
+        value = f"CAST(({aggregate.sql}) AS {self.dialect.double}) AS a0"
+        return f"SELECT {', '.join([*named, f'{total} AS t', value])}\nFROM {self.source.sql} s\nGROUP BY {by}"
+
+    def trial(self, aggregate: Aggregate) -> str:
+        """A query that fails where a user's aggregate cannot be meant, whatever the data."""
+        none = f"(SELECT * FROM {self.source.sql} s LIMIT 0) s"
+        return f"SELECT CAST(({aggregate.sql}) AS {self.dialect.double}) AS a0 FROM {none} GROUP BY {self.source.period}"
+
+    def rows(self, columns: Sequence[str]) -> str:
+        """Rows as `c0`, `c1` …"""
+        return self._rows([f"{self.dialect.quote(name)} AS c{i}" for i, name in enumerate(columns)])
 
     def distinct_of_some(self, operands: Sequence[Operand], rows: int) -> str:
         """How many different values each operand has among some rows."""

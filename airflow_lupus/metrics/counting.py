@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from airflow_lupus.metrics.base import LARGEST
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from airflow_lupus.metrics.base import Array, Primitive
-
-LARGEST = {2: 1e150, 3: 1e100, 4: 1e75}
-"""Power → a value beyond this has none of that power among doubles, or none that can be added to others."""
 
 
 @dataclass(frozen=True)

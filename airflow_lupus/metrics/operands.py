@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True)
@@ -106,4 +110,31 @@ class Combination:
         return "combination"
 
 
-Operand = Rows | Column | Length | Elements | Lists | Expression | Combination
+@dataclass(frozen=True)
+class Aggregate:
+    """An aggregate that a user writes, in the SQL of the place that reads the rows."""
+
+    sql: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def label(self) -> str:
+        return "own"
+
+
+@dataclass(frozen=True)
+class Function:
+    """A user's function over a group's rows.
+
+    :param call: is given a pandas frame of the columns, and returns a number or None.
+    """
+
+    call: Callable[[Any], float | None]
+    columns: tuple[str, ...]
+    label: str = "own"
+
+
+Operand = Rows | Column | Length | Elements | Lists | Expression | Combination | Aggregate | Function

@@ -284,7 +284,7 @@ def test_a_failed_collect_is_recorded_and_told(store, folder):
     statuses = {row.start: (row.status, row.reason) for row in rows(store, "periods")}
     status, reason = statuses[max(statuses)]
     assert status == "failed"
-    assert "group_columns=['origin'] has more than max_groups=2 groups in one day" in reason
+    assert "group_columns=['origin'] has 3 groups in one day, more than max_groups=2" in reason
     run(detector(on_anomaly_callback=told))
     assert "2013-02-08 is failed" in told.told[-1].text
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from airflow_lupus.exceptions import SpecError
-from airflow_lupus.metrics.base import BOOLEAN, NUMBER, OTHER, TIME, is_list
-from airflow_lupus.metrics.counting import LARGEST
+from airflow_lupus.metrics.base import BOOLEAN, LARGEST, NUMBER, OTHER, TIME, is_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
