@@ -12,7 +12,7 @@ import duckdb  # noqa: TID253  this module is imported when the engine is used
 from airflow_lupus.engines.base import Batches, FileSet, Scan
 from airflow_lupus.engines.dialects.duckdb import DuckDBDialect
 from airflow_lupus.engines.duckdb_tables import call, check_where, first_line, lenient, quote, read, spool, with_period
-from airflow_lupus.engines.passes import run_passes
+from airflow_lupus.engines.passes import explained, run_passes
 from airflow_lupus.engines.plan import planned, wants_counts
 from airflow_lupus.engines.queries import Queries, Source
 from airflow_lupus.exceptions import LimitExceeded, SourceError, SpecError, TooMuchAtOnce
@@ -96,13 +96,8 @@ class DuckDBEngine:
         with self._connection(relation) as connection:
             table = read(connection, relation)
             rows = _rows(connection, table, relation, spec, periods)
-            queries = _queries(rows, table, spec, needs)
-            plan = planned(needs)
-            shown = [queries.scalars(plan.scalars)]
-            shown += [queries.elements(column, wanted) for column, wanted in plan.elements.items()]
-            shown += [queries.counts(operand, counted) for operand, counted in plan.counted.items()]
-            shown += [queries.quantiles(operand, primitives) for operand, primitives in plan.quantiles.items()]
-            return ";\n\n".join(shown)
+            queries = _queries("source", table, spec, needs)
+            return f"CREATE VIEW source AS {rows};\n" + ";\n".join(explained(queries, planned(needs)))
 
     @contextmanager
     def _errors(self, spec: MeasureSpec) -> Iterator[None]:

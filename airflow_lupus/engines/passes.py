@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from airflow_lupus.specs import MeasureSpec
 
 
+def explained(queries: Queries, plan: Plan) -> list[str]:
+    """The queries of a plan, but for those of powers, which need the answers of others."""
+    shown = [queries.scalars(plan.scalars)]
+    shown += [queries.elements(column, wanted) for column, wanted in plan.elements.items()]
+    for operand, counted in plan.counted.items():
+        shown.append(queries.counts(operand, counted) if counted.fetched else queries.reduced(operand, counted, counted.needs))
+    shown += [queries.quantiles(operand, primitives) for operand, primitives in plan.quantiles.items()]
+    shown += [queries.rows(own.columns) if isinstance(own, Function) else queries.own(own) for own in plan.own]
+    return shown
+
+
 def run_passes(
     queries: Queries,
     plan: Plan,
