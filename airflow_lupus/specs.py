@@ -9,7 +9,6 @@ from airflow_lupus.exceptions import SpecError, did_you_mean
 from airflow_lupus.metric_sets.base import MetricSet
 from airflow_lupus.metric_sets.columns import ColumnMetrics, TableMetrics
 from airflow_lupus.metrics import for_type
-from airflow_lupus.metrics.base import BOOLEAN, NUMBER, TEXT
 from airflow_lupus.metrics.operands import Aggregate
 from airflow_lupus.model import ANY_COLUMN, Grain, zone
 
@@ -23,13 +22,6 @@ __all__ = ["ColumnMetrics", "MeasureSpec", "MetricSet", "TableMetrics"]
 RESERVED = {"dataset", "column", "column_name", "metric", "value", "period", "period_start", "period_end", "level", "ts"}
 """Names that our own tables and frames use, and that a group column would collide with."""
 
-DEFAULTS_BY_TYPE = {
-    NUMBER: ("null_ratio", "avg", "p50", "p95"),
-    TEXT: ("null_ratio", "unique"),
-    BOOLEAN: ("null_ratio", "avg"),
-}
-"""What is measured of a column of each type where the user names nothing; of other types only `null_ratio`."""
-
 
 @dataclass(frozen=True)
 class MeasureSpec:
@@ -37,7 +29,7 @@ class MeasureSpec:
 
     :param dataset: the name under which the measured table is known.
     :param grain: unit and time zone of its periods.
-    :param metric_sets: what to measure; empty: a default by column type.
+    :param metric_sets: what to measure; empty: what `pipeline/choosing.py` chooses.
     :param time_column: the column that says to which period a row belongs.
     :param time_column_timezone: the zone in which the time column's values without one are to be read.
     :param group_columns: one series for each combination of their values …
@@ -113,14 +105,6 @@ class MeasureSpec:
     def _written_pairs(self) -> list[tuple[str, Metric]]:
         pairs = [pair for metric_set in self.metric_sets for pair in metric_set.pairs()]
         return list({(column, metric.name): (column, metric) for column, metric in pairs}.values())
-
-    def with_defaults(self, types: Mapping[str, str]) -> MeasureSpec:
-        """This spec, or where it names no metric one with the defaults for these columns."""
-        if self.metric_sets:
-            return self
-        skipped = {self.time_column, *self.group_columns}
-        columns = {name: DEFAULTS_BY_TYPE.get(type_, ("null_ratio",)) for name, type_ in types.items() if name not in skipped}
-        return MeasureSpec(**{**self.__dict__, "metric_sets": (TableMetrics(["row_count"]), ColumnMetrics(columns))})
 
     def pairs(self, types: Mapping[str, str]) -> list[tuple[str, Metric]]:
         """Column and metric of everything to measure, for a source whose columns have these types.

@@ -30,7 +30,8 @@ from airflow_lupus.metrics import CATALOGUE
 from airflow_lupus.metrics.base import ANY
 from airflow_lupus.model import PeriodStatus, PointStatus, Reason, Severity
 from airflow_lupus.pipeline import judge
-from airflow_lupus.specs import DEFAULTS_BY_TYPE, RESERVED
+from airflow_lupus.pipeline.choosing import DEFAULTS
+from airflow_lupus.specs import RESERVED
 from airflow_lupus.stores.schema import Tables
 from airflow_lupus.stores.sql import SqlStore
 from support import stores
@@ -340,7 +341,7 @@ def test_every_metric_is_documented_as_it_is(metric_class):
 
 def test_defaults_by_type_and_reserved_names_are_documented():
     defaults = section("metrics.md", "Defaults")
-    for type_, names in DEFAULTS_BY_TYPE.items():
+    for type_, names in DEFAULTS.items():
         assert f"| {type_} | {', '.join(f'`{name}`' for name in names)} |" in defaults
     assert set(re.findall(r"`(\w+)`", section("metrics.md", "Groups"))) >= RESERVED
 

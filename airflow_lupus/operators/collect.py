@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 AUTO_HISTORY = 90
 """Periods that `history="auto"` means."""
+ON_SCHEMA_CHANGE = ("report", "follow")
 ON_MISSING = ("fail", "skip", "ignore")
 
 
@@ -72,6 +73,9 @@ class MetricCollectOperator(BaseOperator):
         `ignore`.
     :param on_error: what a failure of collector or store does once the task's retries are used up: `warn` lets the task succeed, so that
         monitoring never breaks production; `fail` does not. A wrong spec always fails.
+    :param on_schema_change: without `column_metrics` and `metrics`, what to measure is chosen when the dataset is first measured, by type
+        and number of different values, and kept. When the source's columns change later, `report` says so in the log and as an
+        annotation, and goes on with those columns that are as they were; `follow` chooses anew, and says so.
     :param owner: who is responsible for the dataset, named in alerts.
     :param runbook: an address with what to do.
     :param shared: another DAG owns the dataset, and this one writes to it deliberately.
@@ -112,6 +116,7 @@ class MetricCollectOperator(BaseOperator):
         history: str | int | None = "auto",
         on_missing: str = "fail",
         on_error: str = "warn",
+        on_schema_change: str = "report",
         owner: str | None = None,
         runbook: str | None = None,
         shared: bool = False,
@@ -123,6 +128,7 @@ class MetricCollectOperator(BaseOperator):
         require_source(self.task_id, source)
         one_of("on_missing", on_missing, ON_MISSING)
         one_of("on_error", on_error, _run.ON_ERROR)
+        one_of("on_schema_change", on_schema_change, ON_SCHEMA_CHANGE)
         check_engine(engine)
         check_retention(retention or {}, grain)
         if isinstance(group_columns, str):
@@ -139,6 +145,7 @@ class MetricCollectOperator(BaseOperator):
         self.history = history
         self.on_missing = on_missing
         self.on_error = on_error
+        self.on_schema_change = on_schema_change
         self.dataset_info = {"owner": owner, "runbook": runbook, "shared": shared, "retention": dict(retention or {})}
         own = (ColumnMetrics(column_metrics),) if column_metrics else ()
         self.spec = MeasureSpec(
@@ -157,14 +164,8 @@ class MetricCollectOperator(BaseOperator):
             max_entities=max_entities,
             keep_partials=keep_partials,
         )
-        if not self.spec.metric_sets and not self.measures_by_default:
-            msg = f"{self.task_id}: nothing to measure; give column_metrics={{…}} or metrics=[TableMetrics(['row_count'])]"
-            raise SpecError(msg)
         PeriodRule(self.spec.grain, None, period_offset, recollect)
         self._check_history()
-
-    measures_by_default: ClassVar[bool] = False
-    """Whether a spec without metrics means a default by column type."""
 
     def _check_history(self) -> None:
         """Raise for a history that cannot be meant."""
@@ -197,6 +198,7 @@ class MetricCollectOperator(BaseOperator):
             lambda periods: open_source(self.source, periods, spec),
             _run.make_engine(self.engine),
             self.dataset_info,
+            self.on_schema_change == "follow",
         )
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -302,6 +304,12 @@ class MetricCollectOperator(BaseOperator):
             self.log.warning("The definition of %s series changed; their baseline restarts", saved.redefined)
         for metric, reason in done.failed.items():
             self.log.warning("%s could not be computed for some groups: %s", metric, reason)
+        if done.schema_change is not None:
+            self.log.warning(
+                "The source's columns changed since it was chosen what to measure: %s. To choose anew, run once with "
+                'on_schema_change="follow", or name column_metrics',
+                done.schema_change,
+            )
         for record in done.periods:
             if record.status is not PeriodStatus.OK:
                 self.log.warning("%s is %s: %s", record.period.start.isoformat(), record.status, record.reason)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_lupus.exceptions import TooMuchAtOnce
 from airflow_lupus.model import PeriodStatus
-from airflow_lupus.pipeline.collecting import Collected, Sizes, save
+from airflow_lupus.pipeline.collecting import Collected, Sizes, save, settled
 from airflow_lupus.pipeline.measuring import measure
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def collect_history(
     """
     done = Collected(len(periods))
     opened = job.open(periods)
+    job, _ = settled(store, job, opened, sorted(periods))
     sizes = Sizes(1)
     if run.points:
         sizes.fitted(len(run.periods), run.points)

@@ -84,7 +84,6 @@ def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence
     except DataMissing as error:
         records |= {period: PeriodRecord(period, PeriodStatus.MISSING, reason=str(error)) for period in readable}
         return Measured(Measurement(_in_order(records), {}), Scope((), ()))
-    spec = spec.with_defaults(types)
     pairs = spec.pairs(types)
     scan = engine.scan(opened.relation, spec, needed(spec, pairs), readable)
     for path, reason in scan.failed_files.items():
