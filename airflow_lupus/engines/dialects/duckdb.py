@@ -44,8 +44,8 @@ class DuckDBDialect(Dialect):
         return f"SELECT {', '.join(columns)} FROM {relation}"
 
     def relevant(self, items: str, type_: ColumnType, grades: tuple[str, ColumnType] | None) -> str:
-        fits = self._is_relevant("item", "at", (items, type_), grades)
-        kept = f"list_filter({items}, lambda item, at: {fits})"
+        fits = self._is_relevant((items, type_), grades)
+        kept = f"list_filter({items}, lambda item, nth: {fits})"
         if grades is not None:
             return kept
         # Of few items, looking for each in all is faster than hashing them; beyond, it is not.
@@ -58,21 +58,22 @@ class DuckDBDialect(Dialect):
         return f"list_prepend(0, list_sort(list_filter({found}, lambda place: {within})))"
 
     def gain(self, prediction: str, items: tuple[str, ColumnType], grades: tuple[str, ColumnType], first: int | None) -> str:
-        list_, grade = items[0], f"CAST({grades[0]}[at] AS DOUBLE)"
-        fits = self._is_relevant("item", "at", items, grades)
+        list_, grade = items[0], f"CAST({grades[0]}[nth] AS DOUBLE)"
+        fits = self._is_relevant(items, grades)
         place = f"list_position({prediction}, item)"
         within = f"{place} > 0" if first is None else f"{place} BETWEEN 1 AND {first}"
         cut = "" if first is None else f"[:{first}]"
-        gained = f"list_transform({list_}, lambda item, at: CASE WHEN {fits} AND {within} THEN {grade} / ln({place} + 1) ELSE 0e0 END)"
-        kept = f"list_filter(list_transform({list_}, lambda item, at: CASE WHEN {fits} THEN {grade} END), lambda each: each IS NOT NULL)"
-        best = f"list_transform(list_reverse_sort({kept}){cut}, lambda each, at: each / ln(at + 1))"
+        gained = f"list_transform({list_}, lambda item, nth: CASE WHEN {fits} AND {within} THEN {grade} / ln({place} + 1) ELSE 0e0 END)"
+        kept = f"list_filter(list_transform({list_}, lambda item, nth: CASE WHEN {fits} THEN {grade} END), lambda each: each IS NOT NULL)"
+        best = f"list_transform(list_reverse_sort({kept}){cut}, lambda each, nth: each / ln(nth + 1))"
         return f"list_sum({gained}) / list_sum({best})"
 
-    def _is_relevant(self, item: str, at: str, items: tuple[str, ColumnType], grades: tuple[str, ColumnType] | None) -> str:
-        fits = f"{self.is_value(item, items[1])} AND list_position({items[0]}, {item}) = {at}"
+    def _is_relevant(self, items: tuple[str, ColumnType], grades: tuple[str, ColumnType] | None) -> str:
+        """Whether `item`, the `nth` of the items, is relevant and not there before."""
+        fits = f"{self.is_value('item', items[1])} AND list_position({items[0]}, item) = nth"
         if grades is None:
             return fits
-        grade = f"{grades[0]}[{at}]"
+        grade = f"{grades[0]}[nth]"
         return f"{fits} AND {self.is_value(grade, grades[1])} AND {grade} > 0"
 
     def quantiles(self, value: str, n: str, of: Sequence[float]) -> str:  # noqa: ARG002  of rows
