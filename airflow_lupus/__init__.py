@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from airflow_lupus.metric_sets.own import PythonMetric, Ratio, SqlMetric
+    from airflow_lupus.metric_sets.ranking import Ranking
     from airflow_lupus.notifications.slack import SlackNotifier
     from airflow_lupus.operators.collect import MetricCollectOperator
     from airflow_lupus.operators.detect import AnomalyDetectOperator
@@ -35,6 +36,7 @@ _WHERE = {
     "Query": "airflow_lupus.sources",
     "PythonMetric": "airflow_lupus.metric_sets.own",
     "Ratio": "airflow_lupus.metric_sets.own",
+    "Ranking": "airflow_lupus.metric_sets.ranking",
     "SlackNotifier": "airflow_lupus.notifications.slack",
     "SqlMetric": "airflow_lupus.metric_sets.own",
     "SparkTable": "airflow_lupus.sources",
@@ -55,6 +57,7 @@ __all__ = [
     "MonitorOperator",
     "PythonMetric",
     "Query",
+    "Ranking",
     "Ratio",
     "SlackNotifier",
     "SparkTable",

@@ -10,9 +10,9 @@ import numpy as np
 from airflow_lupus.engines.base import Group, Scan
 from airflow_lupus.exceptions import LimitExceeded
 from airflow_lupus.metrics.base import COUNTS, ENDS, M3, ROWS, SUM, VALID, State
-from airflow_lupus.metrics.counting import Counts, Distinct, Numbers, most_frequent
+from airflow_lupus.metrics.counting import Counts, Distinct, Hit, Numbers, most_frequent
 from airflow_lupus.metrics.merging import merged
-from airflow_lupus.metrics.operands import Combination, Elements, Rows
+from airflow_lupus.metrics.operands import Elements, Hits, Rows
 from airflow_lupus.metrics.own import DEFINED, OWN
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ class Assembly:
     def add_counts(self, table: pa.Table, operand: Operand, counted: Counted, *, numeric: bool) -> None:
         """Take in values and how often each is there, and what follows from them."""
         where = self._where(table)
-        width = len(operand.columns) if isinstance(operand, Combination) else 1
-        values = tuple(_whole(table[f"v{i}"]) for i in range(width))
+        values = tuple(_whole(table[name]) for name in table.column_names if name.startswith("v"))
         for j, first in enumerate(counted.firsts):
             own = Elements(operand.name, first) if isinstance(operand, Elements) else operand
             n = _integers(table[f"a{j}"])
@@ -82,7 +81,7 @@ class Assembly:
     def _check_entities(self, operand: Operand, counts: Counts) -> None:
         """Raise where a group has too many values, unless only the most frequent are told apart."""
         most = int(np.bincount(counts.group).max()) if len(counts.n) else 0
-        if most > self.spec.max_entities and not set(operand.columns) & set(self.spec.top):
+        if most > self.spec.max_entities and not isinstance(operand, Hits) and not set(operand.columns) & set(self.spec.top):
             names = ", ".join(map(repr, operand.columns))
             msg = (
                 f"column {names} has {most:,} different values in one {self.spec.grain.unit}, more than max_entities="
@@ -91,7 +90,7 @@ class Assembly:
             raise LimitExceeded(msg)
 
     def _derive(self, operand: Operand, counts: Counts, primitives: Sequence[Primitive], *, numeric: bool) -> None:
-        kind = Numbers if numeric else Distinct
+        kind = Hit if isinstance(operand, Hits) else Numbers if numeric else Distinct
         if not primitives:
             return
         of_groups = kind(counts, self.size)
@@ -208,7 +207,7 @@ class Assembly:
         ]
         for operand, counts in self.state.counted.items():
             most = min((self.spec.top[name] for name in operand.columns if name in self.spec.top), default=None)
-            if most is not None:
+            if most is not None and not isinstance(operand, Hits):
                 self.state.counted[operand] = most_frequent(counts, most, self.of_period)
         whole = merged(self.state, self.of_period, len(self._period_order))
         whole.arrays |= self.totals.arrays

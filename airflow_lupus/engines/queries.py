@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_lupus.metrics.base import BOOLEAN, LARGEST, M3, NUMBER, ROWS
-from airflow_lupus.metrics.operands import Aggregate, Column, Combination, Elements, Expression, Length
+from airflow_lupus.metrics.operands import Aggregate, Column, Combination, Elements, Expression, Gain, Hits, Length
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,7 +63,7 @@ class Queries:
 
     def is_number(self, operand: Operand) -> bool:
         """Whether what is counted of it are numbers."""
-        return not isinstance(operand, Combination) and (not operand.columns or self._type(operand).kind in {NUMBER, BOOLEAN})
+        return not isinstance(operand, Combination | Hits) and (not operand.columns or self._type(operand).kind in {NUMBER, BOOLEAN})
 
     def scalars(self, needs: Sequence[Need]) -> str:
         """Primitives of rows, by group; after them the least text of each column that should have none."""
@@ -99,6 +99,8 @@ class Queries:
 
     def counts(self, operand: Operand, counted: Counted) -> str:
         """Values as `v0` (`v1` …) and as `a0` … how many have each, by group."""
+        if isinstance(operand, Hits):
+            return self._hits(operand)
         values = [f"v{i}" for i in range(len(operand.columns) if isinstance(operand, Combination) else 1)]
         if isinstance(operand, Elements):
             element = self.dialect.group("e", self._type(operand))
@@ -107,6 +109,30 @@ class Queries:
             rows = self._rows([f"{sql} AS {name}" for sql, name in zip(self._values(operand), values, strict=True)])
         aggregates = [f"count({self._one(first)})" for first in counted.firsts]
         return self._grouped(aggregates, rows, values)
+
+    def _hits(self, operand: Hits) -> str:
+        """Place as `v0`, hits up to it as `v1`, relevant items as `v2`, and if asked for the length as `v3`.
+
+        Each set of places is counted before it is taken apart: most rows share theirs with others.
+        """
+        dialect = self.dialect
+        truth, prediction = (self.source.types[name] for name in (operand.ground_truth, operand.prediction))
+        quoted = map(dialect.quote, operand.columns)
+        rows = self._rows([f"{column} AS {name}" for column, name in zip(quoted, ("l", "r", "w"), strict=False)])
+        grades = None if operand.relevance is None else ("w", dialect.element(self.source.types[operand.relevance]))
+        items = dialect.relevant("r", dialect.element(truth), grades)
+        relevant = f"SELECT {', '.join(self.keys)}, l, {items} AS r FROM ({rows}) s"
+        places = dialect.places("l", "r", operand.depth)
+        selected = [f"{places} AS h", f"{dialect.length('r', truth)} AS v2"]
+        if operand.lengths:
+            selected.append(f"coalesce({dialect.length('l', prediction)}, 0) AS v3")
+        further = ["v2", *(["v3"] if operand.lengths else [])]
+        keys = [*self.keys, *further]
+        found = f"SELECT {', '.join([*self.keys, *selected])} FROM ({relevant}) s WHERE {dialect.length('r', truth)} > 0"
+        sets = f"SELECT {', '.join(keys)}, h, count(*) AS n FROM ({found}) s GROUP BY {', '.join([*keys, 'h'])}"
+        hits = dialect.exploded(f"({sets}) s", [*keys, "n"], "h")
+        placed = f"SELECT {', '.join(self.keys)}, e AS v0, i - 1 AS v1, {', '.join(further)}, n FROM ({hits}) s"
+        return self._grouped(["CAST(sum(n) AS BIGINT)"], placed, ["v0", "v1", *further])
 
     def reduced(self, operand: Operand, counted: Counted, needs: Sequence[Need]) -> str:
         """What of an operand follows from how often each value is there, by group and in total, without fetching that."""
@@ -192,6 +218,11 @@ class Queries:
             within = f"CASE WHEN i <= {operand.first} THEN {{}} END"
             return within.format("e"), within.format(value), self._one(operand.first)
         columns = [dialect.quote(name) for name in operand.columns]
+        if isinstance(operand, Gain):
+            items, grades = (dialect.element(self.source.types[name]) for name in (operand.ground_truth, operand.relevance))
+            prediction, truth, relevance = (f"s.{name}" for name in columns)  # nothing within lambdas is called so
+            gain = dialect.gain(prediction, (truth, items), (relevance, grades), operand.first)
+            return gain, gain, "1"
         if isinstance(operand, Length):
             length = f"CAST({dialect.length(columns[0], self._type(operand))} AS {dialect.double})"
             return length, length, "1"

@@ -205,6 +205,21 @@ def _doubles(values: Any) -> Array:
     return np.asarray(values).astype(float)
 
 
+class Hit:
+    """Counts of hits: how many rows have relevant items."""
+
+    def __init__(self, counts: Counts, size: int) -> None:
+        self.counts, self.size = counts, size
+
+    def primitive(self, primitive: Primitive) -> Array:
+        """`valid` of each group: each row that counts has a place 0."""
+        if primitive.name != "valid":
+            msg = f"of hits there is no {primitive.name!r}"
+            raise ValueError(msg)
+        row = np.asarray(self.counts.values[0]) == 0
+        return np.bincount(self.counts.group[row], self.counts.n[row], self.size)
+
+
 class Distinct:
     """Counts of anything: how many different values each group has, and how evenly they are spread.
 

@@ -103,6 +103,26 @@ class Dialect:
         """A query of a row for each element of a list column: the columns kept, the element as `e` and its place from 1 as `i`."""
         raise NotImplementedError
 
+    def relevant(self, items: str, type_: ColumnType, grades: tuple[str, ColumnType] | None) -> str:
+        """The different relevant items of a list, or NULL; neither NULL nor NaN is an item.
+
+        :param type_: of an item.
+        :param grades: a list parallel to the items, and the type of a grade: what is above 0 is relevant, and of an item that is repeated
+            the first grade counts.
+        """
+        raise NotImplementedError
+
+    def places(self, prediction: str, relevant: str, first: int | None) -> str:
+        """A list of 0 and, rising, the places from 1 at which relevant items stand for the first time, of the first so many.
+
+        A NULL in the prediction keeps its place; a prediction that is NULL has no places.
+        """
+        raise NotImplementedError
+
+    def gain(self, prediction: str, items: tuple[str, ColumnType], grades: tuple[str, ColumnType], first: int | None) -> str:
+        """DCG / ideal DCG of the first so many places as a double; NULL without relevant items. See `relevant` for what these are."""
+        raise NotImplementedError
+
     def aggregate(self, primitive: Primitive, raw: str, value: str, one: str) -> str:
         """A primitive of scalars as SQL."""
         template = self.AGGREGATES[primitive.name]
