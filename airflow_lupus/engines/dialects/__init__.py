@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 DATABASES = {"postgresql": "postgres:PostgresDialect"}
 """SQLAlchemy's name of a database that can aggregate its own tables → the dialect that it is asked in."""
+PROVEN = frozenset({"postgresql"})
+"""Those that are tested on a real server, and chosen without being asked for."""
 
 
 def database_dialect(name: str) -> type[DatabaseDialect]:
