@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
+    import sqlalchemy as sa
 
+    from airflow_lupus.engines.dialects.base import ColumnType
     from airflow_lupus.metrics.base import Need
     from airflow_lupus.metrics.operands import Operand
     from airflow_lupus.model import DimensionValue, Period
@@ -61,7 +63,28 @@ class Batches:
     """The query that fetches them, to look at, where there is one."""
 
 
-Relation = FileSet | Batches
+@dataclass
+class SqlRelation:
+    """A table or a query in a database that can aggregate it itself."""
+
+    dialect: str
+    """Of the database, as SQLAlchemy calls it."""
+    engine: sa.Engine
+    sql: str
+    """What to select from, as the database quotes it."""
+    columns: Mapping[str, ColumnType]
+    rows: Batches
+    """The same, fetched: for engines that are elsewhere."""
+    what: str = "the source"
+    """What it is called in messages."""
+
+
+Relation = FileSet | Batches | SqlRelation
+
+
+def fetched(relation: Relation) -> FileSet | Batches:
+    """The relation as engines have it that read rows themselves."""
+    return relation.rows if isinstance(relation, SqlRelation) else relation
 
 
 @dataclass(frozen=True)

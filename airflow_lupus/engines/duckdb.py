@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb  # noqa: TID253  this module is imported when the engine is used
 
-from airflow_lupus.engines.base import Batches, FileSet, Scan
+from airflow_lupus.engines.base import Batches, FileSet, Scan, fetched
 from airflow_lupus.engines.dialects.duckdb import DuckDBDialect
 from airflow_lupus.engines.duckdb_tables import call, check_where, first_line, lenient, quote, read, spool, with_period
 from airflow_lupus.engines.passes import explained, run_passes
@@ -60,12 +60,14 @@ class DuckDBEngine:
         self.max_fetch_rows = max_fetch_rows
 
     def types(self, relation: Relation) -> dict[str, str]:
+        relation = fetched(relation)
         if isinstance(relation, Batches):
             return dict(relation.types)
         with self._connection(relation) as connection:
             return {name: type_.kind for name, type_ in read(connection, relation).columns.items()}
 
     def scan(self, relation: Relation, spec: MeasureSpec, needs: Sequence[Need], periods: Sequence[Period]) -> Scan:
+        relation = fetched(relation)
         with self._connection(relation) as connection, self._errors(spec):
             if isinstance(relation, Batches):
                 table = spool(connection, relation, spec, periods)
@@ -91,6 +93,7 @@ class DuckDBEngine:
         return scan
 
     def explain(self, relation: Relation, spec: MeasureSpec, needs: Sequence[Need], periods: Sequence[Period]) -> str:
+        relation = fetched(relation)
         if isinstance(relation, Batches):
             return relation.query(spec.needed_columns, periods) if relation.query is not None else "(the source gives its rows itself)"
         with self._connection(relation) as connection:

@@ -89,13 +89,18 @@ class Queries:
             selected.append(f"{value} AS v{i}")
             power = 3 if primitive == M3 else 4
             limit = self.dialect.number(LARGEST[power])
-            shifted = f"(v{i} - {self.dialect.number(shifts[operand])})"
+            shift = f"m{i}" if self.dialect.shifts_by_group else self.dialect.number(shifts[operand])
+            shifted = f"(v{i} - {shift})"
             for k in range(1, power + 1):
-                term = f"sum(CASE WHEN abs(v{i}) <= {limit} THEN {'*'.join([shifted] * k)} END)"
+                term = self.dialect.total(f"CASE WHEN abs(v{i}) <= {limit} THEN {self.dialect.power(shifted, k)} END")
                 aggregates.append(f"CASE WHEN max(abs(v{i})) > {limit} THEN {self.dialect.nan} ELSE {term} END")
-        if column is None:
-            return self._grouped(aggregates, self._rows(selected))
-        return self._grouped(aggregates, f"SELECT {', '.join([*self.keys, *selected])} FROM ({self._exploded(column)}) x")
+        rows = self._rows(selected) if column is None else f"SELECT {', '.join([*self.keys, *selected])} FROM ({self._exploded(column)}) x"
+        if self.dialect.shifts_by_group:
+            limits = [self.dialect.number(LARGEST[3 if primitive == M3 else 4]) for _, primitive in needs]
+            means = [f"avg(CASE WHEN abs(v{i}) <= {limit} THEN v{i} END)" for i, limit in enumerate(limits)]
+            over = f"OVER (PARTITION BY {', '.join(self.keys)})"
+            rows = f"SELECT w.*, {', '.join(f'{mean} {over} AS m{i}' for i, mean in enumerate(means))} FROM ({rows}) w"
+        return self._grouped(aggregates, rows)
 
     def counts(self, operand: Operand, counted: Counted) -> str:
         """Values as `v0` (`v1` …) and as `a0` … how many have each, by group."""

@@ -182,6 +182,7 @@ class Numbers:
         with np.errstate(all="ignore"):
             mean = self._sum() / self._valids
             moments = self._added(self.n * (self.values - mean[self.group]) ** power)
+        moments[self._ends - self._starts == 1] = 0  # which the rounding of the mean would spoil
         return np.where(self._added(np.abs(self.values) > LARGEST[power]) > 0, np.nan, moments)
 
     def _quantile(self, q: float) -> Array:

@@ -62,7 +62,8 @@ class MetricCollectOperator(BaseOperator):
         others together are `other`.
     :param max_groups: more groups in one period than this stop the task with a message …
     :param max_entities: … and so do more values of a column in a group, for metrics per entity.
-    :param engine: `duckdb`.
+    :param engine: what aggregates: `duckdb`, in this task; `sql`, the database that has the table; `auto`: the database where it is
+        PostgreSQL, otherwise DuckDB. The log says which, and why.
     :param period: an ISO date or time whose period is measured, a pair of them as a half-open range, or `current`; templated.
     :param period_offset: measure so many periods later (or, negative, earlier) than the rule says: −7 for labels that come a week late.
     :param recollect: measure so many earlier periods again, since late rows arrive.
@@ -109,7 +110,7 @@ class MetricCollectOperator(BaseOperator):
         top: Mapping[str, int] | None = None,
         max_groups: int = 10_000,
         max_entities: int = 10_000,
-        engine: str = "duckdb",
+        engine: str = "auto",
         period: str | tuple[str, str] | None = None,
         period_offset: int = 0,
         recollect: int = 0,
@@ -296,8 +297,9 @@ class MetricCollectOperator(BaseOperator):
     def _log(self, done: Collected) -> None:
         saved = done.saved
         self.log.info(
-            "%s: %s rows, %s series; %s points added, %s changed, %s retracted, %s as before",
-            *(self.dataset, f"{done.rows:,}", f"{done.series:,}", f"{saved.added:,}"),
+            "%s: %s rows%s, %s series; %s points added, %s changed, %s retracted, %s as before",
+            *(self.dataset, f"{done.rows:,}", "" if done.bytes is None else f" of {done.bytes:,} bytes"),
+            *(f"{done.series:,}", f"{saved.added:,}"),
             *(f"{saved.updated:,}", f"{saved.retracted:,}", f"{saved.unchanged:,}"),
         )
         if saved.redefined:

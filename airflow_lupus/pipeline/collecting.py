@@ -67,6 +67,8 @@ class Collected:
     periods: list[PeriodRecord] = field(default_factory=list)
     saved: Saved = field(default_factory=Saved)
     rows: int = 0
+    bytes: int | None = None
+    """Of the files read; None: the source does not tell."""
     points: int = 0
     schema_change: str | None = None
     """How the source's columns differ from those that were chosen to be measured."""
@@ -92,6 +94,8 @@ class Collected:
         self.periods += measured.measurement.periods
         self.saved = Saved(*(getattr(self.saved, each.name) + getattr(saved, each.name) for each in fields(Saved)))
         self.rows += measured.measurement.rows_read or 0
+        if measured.measurement.bytes_read is not None:
+            self.bytes = (self.bytes or 0) + measured.measurement.bytes_read
         self.points += measured.points
         self.failed = {**measured.failed, **self.failed}
         self._series.update(hash(info.key) for info in measured.measurement.points)

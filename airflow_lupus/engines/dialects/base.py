@@ -50,6 +50,8 @@ class Dialect:
     nan: ClassVar[str] = "CAST('NaN' AS DOUBLE)"
     quantiles_from_counts: ClassVar[bool] = False
     """Whether exact quantiles are taken of values and how often each is there, rather than of rows."""
+    shifts_by_group: ClassVar[bool] = False
+    """Whether third and fourth moments are summed about each group's own mean: one mean for all costs digits where groups are far apart."""
 
     def __init__(self, timezone: str, date_timezone: str) -> None:
         self.timezone = timezone
@@ -127,6 +129,14 @@ class Dialect:
         """A primitive of scalars as SQL."""
         template = self.AGGREGATES[primitive.name]
         return template.format(raw=raw, value=value, one=one, nan=self.nan, largest=self.number(LARGEST[2]))
+
+    def total(self, sql: str) -> str:
+        """The sum of doubles that are finite each: ±infinity where that is too large for one."""
+        return f"sum({sql})"
+
+    def power(self, sql: str, k: int) -> str:
+        """A double's kth power, of a double that has one."""
+        return "*".join([sql] * k)
 
     def quantiles(self, value: str, n: str, of: Sequence[float]) -> str:
         """A list of exact quantiles, linear between neighbours.
