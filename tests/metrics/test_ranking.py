@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections import defaultdict
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from pyarrow import parquet
 from pytrec_eval import RelevanceEvaluator
 
 from airflow_lupus import Ranking
 from airflow_lupus.engines import ENGINES, engine_named
-from airflow_lupus.engines.base import FileSet, SourceFile
 from airflow_lupus.exceptions import SpecError
 from airflow_lupus.metrics import CATALOGUE, known_metric, metric_named
 from airflow_lupus.model import Grain
 from airflow_lupus.specs import MeasureSpec
-from support.scanning import said, scan
+from support.scanning import said, scan, source
 
 DAY = Grain("day", "UTC")
 PERIOD = DAY.containing(datetime(2025, 1, 1, tzinfo=UTC))
@@ -54,10 +50,8 @@ def measured(
     table = pa.table({name: [row.get(name) for row in rows] for name in schema.names}, schema=schema)
     ranking = Ranking("pred", "gt", relevance="grade" if relevance else None, catalog=10, metrics=metrics)
     spec = MeasureSpec("d", DAY, (ranking,), group_columns=("region",))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "rows.parquet"
-        parquet.write_table(table, path)
-        found, pairs = scan(engine_named(engine), FileSet([SourceFile(str(path))], "parquet"), spec, [PERIOD])
+    with source(engine, table, spec, [PERIOD]) as relation:
+        found, pairs = scan(engine_named(engine), relation, spec, [PERIOD])
     values = ({metric: value for (_, metric), value in each.items()} for each in said(found, pairs))
     return dict(zip(("total" if g.dimensions is None else g.dimensions["region"] for g in found.groups), values, strict=True))
 
@@ -240,10 +234,8 @@ def test_columns_may_be_called_as_they_like(engine: str) -> None:
     """Names that the queries use themselves, too."""
     table = pa.table({"item": [["a", "b"]], "nth": [["b"]], "place": [[2.0]], "s": [1]})
     spec = MeasureSpec("d", DAY, (Ranking("item", "nth", relevance="place", metrics=["mrr", "ndcg@2"]),), group_columns=("s",))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "rows.parquet"
-        parquet.write_table(table, path)
-        found, pairs = scan(engine_named(engine), FileSet([SourceFile(str(path))], "parquet"), spec, [PERIOD])
+    with source(engine, table, spec, [PERIOD]) as relation:
+        found, pairs = scan(engine_named(engine), relation, spec, [PERIOD])
     assert said(found, pairs)[0] == pytest.approx({("item", "mrr"): 0.5, ("item", "ndcg@2"): 1 / math.log2(3)})
 
 
@@ -251,10 +243,8 @@ def test_columns_may_be_called_as_they_like(engine: str) -> None:
 def test_numbers_of_different_widths_are_the_same_items(engine: str) -> None:
     table = pa.table({"pred": pa.array([[1, 2]], pa.list_(pa.int32())), "gt": pa.array([[2.0, 1e18]], pa.list_(pa.float64()))})
     spec = MeasureSpec("d", DAY, (Ranking("pred", "gt", metrics=["recall", "mrr"]),))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "rows.parquet"
-        parquet.write_table(table, path)
-        found, pairs = scan(engine_named(engine), FileSet([SourceFile(str(path))], "parquet"), spec, [PERIOD])
+    with source(engine, table, spec, [PERIOD]) as relation:
+        found, pairs = scan(engine_named(engine), relation, spec, [PERIOD])
     assert said(found, pairs)[0] == {("pred", "recall"): 0.5, ("pred", "mrr"): 0.5}
 
 
