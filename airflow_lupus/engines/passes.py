@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 
 
 def explained(queries: Queries, plan: Plan) -> list[str]:
-    """The queries of a plan, but for those of powers, which need the answers of others."""
+    """The queries of a plan, but for those of powers where they need the answers of others."""
     shown = [queries.scalars(plan.scalars)]
     shown += [queries.elements(column, wanted) for column, wanted in plan.elements.items()]
     for operand, counted in plan.counted.items():
         shown.append(queries.counts(operand, counted) if counted.fetched else queries.reduced(operand, counted, counted.needs))
     shown += [queries.quantiles(operand, primitives) for operand, primitives in plan.quantiles.items()]
     shown += [queries.rows(own.columns) if isinstance(own, Function) else queries.own(own) for own in plan.own]
+    if queries.dialect.shifts_by_group:
+        shown += [queries.powers(column, wanted, {}) for column, wanted in _powers(plan).items()]
     return shown
 
 
@@ -67,9 +69,7 @@ def run_passes(
             assembly.fail_own(own, str(error).strip().split("\n")[0][:500])
     if plan.powers:
         shifts = assembly.shifts(plan.powers)
-        columns = {operand.name if isinstance(operand, Elements) else None for operand, _ in plan.powers}
-        for list_column in sorted(columns, key=str):
-            wanted = [need for need in plan.powers if (need[0].name if isinstance(need[0], Elements) else None) == list_column]
+        for list_column, wanted in _powers(plan).items():
             assembly.add_powers(fetch(queries.powers(list_column, wanted, shifts)), wanted)
     first_text = len(plan.scalars)
     unfit = {
@@ -80,3 +80,12 @@ def run_passes(
         for i, column in enumerate(queries.source.unfit)
     }
     return assembly.scan(needs, unfit)
+
+
+def _powers(plan: Plan) -> dict[str | None, list[Need]]:
+    """List column, or None for what is of rows → the third and fourth moments of a query."""
+    columns = {operand.name if isinstance(operand, Elements) else None for operand, _ in plan.powers}
+    return {
+        column: [need for need in plan.powers if (need[0].name if isinstance(need[0], Elements) else None) == column]
+        for column in sorted(columns, key=str)
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from airflow_lupus.metrics.operands import Aggregate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     import pyarrow as pa
 
@@ -58,32 +59,22 @@ class SqlEngine:
 
     def scan(self, relation: Relation, spec: MeasureSpec, needs: Sequence[Need], periods: Sequence[Period]) -> Scan:
         own = _own(relation)
-        queries = self._queries(own, spec, needs, periods, careful=False)
+        dialect, queries = _queries(own, spec, needs, periods, careful=False)
         plan = planned(needs)
         with self._connection(own) as connection:
-            answers = _Answers(connection, own, spec, self.max_fetch_rows)
+            answers = _Answers(connection, dialect, own, spec, self.max_fetch_rows)
             answers.check(queries, plan)
             try:
-                with connection.begin_nested():
+                with answers.undone_if_it_fails():
                     return run_passes(queries, plan, needs, answers.fetch, spec, periods, (Failed,))
             except OutOfRange:
-                queries = self._queries(own, spec, needs, periods, careful=True)
+                answers.dialect, queries = _queries(own, spec, needs, periods, careful=True)
                 return run_passes(queries, plan, needs, answers.fetch, spec, periods, (Failed, OutOfRange))
 
     def explain(self, relation: Relation, spec: MeasureSpec, needs: Sequence[Need], periods: Sequence[Period]) -> str:
         own = _own(relation)
-        queries = self._queries(own, spec, needs, periods, careful=False)
-        dialect = _dialect(own, spec)
+        dialect, queries = _queries(own, spec, needs, periods, careful=False)
         return ";\n".join(dialect.finished(sql) for sql in explained(queries, planned(needs)))
-
-    def _queries(
-        self, relation: SqlRelation, spec: MeasureSpec, needs: Sequence[Need], periods: Sequence[Period], *, careful: bool
-    ) -> Queries:
-        dialect = _dialect(relation, spec, careful=careful)
-        check(dialect, relation, spec, needs)
-        rows, period = dialect.rows(relation, spec, periods)
-        source = Source(rows, period, relation.columns, spec.group_columns, {})
-        return Queries(dialect, source, needs, totals=spec.totals)
 
     @contextmanager
     def _connection(self, relation: SqlRelation) -> Iterator[sa.Connection]:
@@ -128,19 +119,29 @@ def _own(relation: Relation) -> SqlRelation:
     return relation
 
 
-def _dialect(relation: SqlRelation, spec: MeasureSpec, *, careful: bool = False) -> DatabaseDialect:
-    return database_dialect(relation.dialect)(spec.time_column_timezone, spec.grain.timezone, careful=careful)
+def _queries(
+    relation: SqlRelation, spec: MeasureSpec, needs: Sequence[Need], periods: Sequence[Period], *, careful: bool
+) -> tuple[DatabaseDialect, Queries]:
+    dialect = database_dialect(relation.dialect)(spec.time_column_timezone, spec.grain.timezone, careful=careful)
+    check(dialect, relation, spec, needs)
+    rows, period = dialect.source(relation, spec, periods)
+    source = Source(rows, period, relation.columns, spec.group_columns, {})
+    return dialect, Queries(dialect, source, needs, totals=spec.totals)
 
 
 class _Answers:
     """What queries answer, within limits."""
 
-    def __init__(self, connection: sa.Connection, relation: SqlRelation, spec: MeasureSpec, most: int) -> None:
+    def __init__(self, connection: sa.Connection, dialect: DatabaseDialect, relation: SqlRelation, spec: MeasureSpec, most: int) -> None:
         self.connection = connection
-        self.dialect = _dialect(relation, spec)
+        self.dialect = dialect
         self.relation = relation
         self.spec = spec
         self.most = most
+
+    def undone_if_it_fails(self) -> AbstractContextManager[Any]:
+        """A part of the transaction that takes no other with it, where the database can do that."""
+        return self.connection.begin_nested() if self.dialect.savepoints else nullcontext()
 
     def check(self, queries: Queries, plan: Plan) -> None:
         """Try what users wrote on no row, so that what is wrong with it is not taken for something wrong with the data."""
@@ -154,7 +155,7 @@ class _Answers:
 
     def _try(self, sql: str, wrong: str) -> None:
         try:
-            with self.connection.begin_nested():
+            with self.undone_if_it_fails():
                 self.connection.exec_driver_sql(self.dialect.finished(sql)).close()
         except (sa.exc.ProgrammingError, sa.exc.DataError, sa.exc.NotSupportedError) as error:
             msg = f"{wrong}: {first_line(error)}"
@@ -162,7 +163,7 @@ class _Answers:
 
     def fetch(self, sql: str) -> pa.Table:
         """The answer of a query."""
-        with self.connection.begin_nested():  # a query that fails takes no other with it
+        with self.undone_if_it_fails():
             return self._fetch(sql)
 
     def _fetch(self, sql: str) -> pa.Table:
@@ -196,7 +197,7 @@ class _Answers:
         arrays = []
         for code, values in zip(codes, columns, strict=True):
             type_ = self.dialect.arrow_type(code, values)
-            arrays.append(pa.array([_plain(value, text=type_ == pa.string()) for value in values], type=type_))
+            arrays.append(pa.array([_plain(self.dialect.plain(code, value), text=type_ == pa.string()) for value in values], type=type_))
         return pa.table(arrays, names=list(names))
 
 

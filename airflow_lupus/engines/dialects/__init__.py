@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow_lupus.engines.dialects.database import DatabaseDialect
 
-DATABASES = {"postgresql": "postgres:PostgresDialect"}
+DATABASES = {
+    "postgresql": "postgres:PostgresDialect",
+    "snowflake": "transpiled:SnowflakeDialect",
+    "bigquery": "transpiled:BigQueryDialect",
+    "mysql": "transpiled:MySQLDialect",
+    "trino": "transpiled:TrinoDialect",
+}
 """SQLAlchemy's name of a database that can aggregate its own tables → the dialect that it is asked in."""
 PROVEN = frozenset({"postgresql"})
 """Those that are tested on a real server, and chosen without being asked for."""

@@ -35,10 +35,13 @@ class DatabaseDialect(Dialect):
     :param careful: to write SQL that bears with values too large or too small for a double, where the ordinary one stops with an error.
     """
 
+    shifts_by_group = True
     name: ClassVar[str]
     """As messages call it."""
     options: ClassVar[Mapping[str, Any]] = {}
     """Of SQLAlchemy's connection: what makes the passes of a scan see the same rows, and change none."""
+    savepoints: ClassVar[bool] = True
+    """Whether a query that fails can be undone without its transaction."""
     session: ClassVar[tuple[str, ...]] = ()
     """Statements with which a scan begins."""
 
@@ -46,8 +49,8 @@ class DatabaseDialect(Dialect):
         super().__init__(timezone, date_timezone)
         self.careful = careful
 
-    def rows(self, relation: SqlRelation, spec: MeasureSpec, periods: Sequence[Period]) -> tuple[str, str]:
-        """The rows to measure as a subquery, and its column with the index of each row's period. Rows of no period are left out."""
+    def source(self, relation: SqlRelation, spec: MeasureSpec, periods: Sequence[Period]) -> tuple[str, str]:
+        """The rows to measure, and their column with the index of each one's period. Rows of no period are left out."""
         taken = {column.lower() for column in relation.columns}
         name = "lupus_period"
         while name in taken:
@@ -100,6 +103,10 @@ class DatabaseDialect(Dialect):
         :param levels: whether it is wanted by group and in total.
         """
         return None
+
+    def plain(self, code: Any, value: Any) -> Any:  # noqa: ARG002  for drivers that hand lists on as text
+        """A value as the driver has it, for Arrow."""
+        return value
 
     def arrow_type(self, code: Any, values: Sequence[Any]) -> pa.DataType | None:  # noqa: ARG002  drivers that tell types
         """The type of a column that a query answers; None: what its values say.

@@ -38,7 +38,6 @@ class PostgresDialect(DatabaseDialect):
     name = "PostgreSQL"
     double = "double precision"
     nan = "CAST('NaN' AS double precision)"
-    shifts_by_group = True
     options: ClassVar[Mapping[str, Any]] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     session = ("SET LOCAL TIME ZONE 'UTC'", "SET LOCAL extra_float_digits = 1", "SET LOCAL DateStyle = ISO")
     AGGREGATES = Dialect.AGGREGATES | {
