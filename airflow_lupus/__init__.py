@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from airflow_lupus.metric_sets.classification import Classification
+    from airflow_lupus.metric_sets.fairness import Fairness
     from airflow_lupus.metric_sets.own import PythonMetric, Ratio, SqlMetric
     from airflow_lupus.metric_sets.ranking import Ranking
+    from airflow_lupus.metric_sets.regression import Regression
     from airflow_lupus.notifications.slack import SlackNotifier
     from airflow_lupus.operators.collect import MetricCollectOperator
     from airflow_lupus.operators.detect import AnomalyDetectOperator
@@ -24,10 +27,12 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "AnomalyDetectOperator": "airflow_lupus.operators.detect",
+    "Classification": "airflow_lupus.metric_sets.classification",
     "ColumnMetrics": "airflow_lupus.specs",
     "DataMissingSensor": "airflow_lupus.sensors.data_missing",
     "Delta": "airflow_lupus.sources",
     "DistributionProcessor": "airflow_lupus.processors",
+    "Fairness": "airflow_lupus.metric_sets.fairness",
     "Files": "airflow_lupus.sources",
     "Frame": "airflow_lupus.sources",
     "Iceberg": "airflow_lupus.sources",
@@ -37,6 +42,7 @@ _WHERE = {
     "PythonMetric": "airflow_lupus.metric_sets.own",
     "Ratio": "airflow_lupus.metric_sets.own",
     "Ranking": "airflow_lupus.metric_sets.ranking",
+    "Regression": "airflow_lupus.metric_sets.regression",
     "SlackNotifier": "airflow_lupus.notifications.slack",
     "SqlMetric": "airflow_lupus.metric_sets.own",
     "SparkTable": "airflow_lupus.sources",
@@ -46,10 +52,12 @@ _WHERE = {
 
 __all__ = [
     "AnomalyDetectOperator",
+    "Classification",
     "ColumnMetrics",
     "DataMissingSensor",
     "Delta",
     "DistributionProcessor",
+    "Fairness",
     "Files",
     "Frame",
     "Iceberg",
@@ -59,6 +67,7 @@ __all__ = [
     "Query",
     "Ranking",
     "Ratio",
+    "Regression",
     "SlackNotifier",
     "SparkTable",
     "SqlMetric",

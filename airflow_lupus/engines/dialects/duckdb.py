@@ -39,6 +39,18 @@ class DuckDBDialect(Dialect):
         zone = self.date_timezone if type_.native == "DATE" else self.timezone
         return f"epoch_us(CAST({sql} AS TIMESTAMP) AT TIME ZONE {self.text(zone)}) / 1e6"
 
+    def element_at(self, sql: str, place: int) -> str:
+        return f"{sql}[{place}]"
+
+    def present(self, sql: str) -> str:
+        return f"list_count({sql})"
+
+    def nth_largest(self, sql: str, n: int) -> str:
+        return f"list_reverse_sort(CAST({sql} AS DOUBLE[]))[{n}]"
+
+    def where_largest(self, sql: str) -> str:
+        return f"list_position(CAST({sql} AS DOUBLE[]), {self.nth_largest(sql, 1)})"
+
     def exploded(self, relation: str, kept: Sequence[str], column: str) -> str:
         columns = [*kept, f"unnest({column}) AS e", f"generate_subscripts({column}, 1) AS i"]
         return f"SELECT {', '.join(columns)} FROM {relation}"
