@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
 from airflow_lupus.engines import engine_named
-from airflow_lupus.engines.base import FileSet, SourceFile
 from airflow_lupus.model import Grain
 from airflow_lupus.specs import MeasureSpec
 from support import scanning
@@ -32,10 +28,8 @@ Row = dict[str, Any]
 def said(engine: str, rows: Sequence[Row], schema: pa.Schema, *sets: MetricSet) -> Iterator[tuple[list[Row], dict[tuple[str, str], Any]]]:
     """The rows of each group, and of all, with what is said of them."""
     spec = MeasureSpec("predictions", DAY, sets, group_columns=(GROUP,))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "rows.parquet"
-        parquet.write_table(pa.Table.from_pylist(list(rows), schema=schema), path)
-        found, pairs = scanning.scan(engine_named(engine), FileSet([SourceFile(str(path))], "parquet"), spec, [PERIOD])
+    with scanning.source(engine, pa.Table.from_pylist(list(rows), schema=schema), spec, [PERIOD]) as relation:
+        found, pairs = scanning.scan(engine_named(engine), relation, spec, [PERIOD])
     for group, values in zip(found.groups, scanning.said(found, pairs), strict=True):
         yield [row for row in rows if group.dimensions is None or row[GROUP] == group.dimensions[GROUP]], values
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-FEW_ITEMS = 30
+FEW_ITEMS = 100
 """Of so many items each is looked for in all of them."""
 
 
@@ -61,8 +61,8 @@ class DuckDBDialect(Dialect):
         if grades is not None:
             return kept
         # Of few items, looking for each in all is faster than hashing them; beyond, it is not.
-        number = f"list_filter(list_distinct({items}), lambda item: {self.is_value('item', type_)})"
-        return f"CASE WHEN len({items}) <= {FEW_ITEMS} THEN {kept} ELSE {number} END"
+        hashed = f"list_filter(list_distinct({items}), lambda item: {self.is_value('item', type_)})"
+        return f"CASE WHEN len({items}) <= {FEW_ITEMS} THEN {kept} ELSE {hashed} END"
 
     def places(self, prediction: str, relevant: str, first: int | None) -> str:
         within = "place > 0" if first is None else f"place BETWEEN 1 AND {first}"
