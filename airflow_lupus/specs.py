@@ -10,7 +10,6 @@ from airflow_lupus.metric_sets.base import MetricSet
 from airflow_lupus.metric_sets.columns import ColumnMetrics, TableMetrics
 from airflow_lupus.metrics import for_type
 from airflow_lupus.metrics.operands import Aggregate
-from airflow_lupus.metrics.pairs import PairMetric
 from airflow_lupus.model import ANY_COLUMN, Grain, zone
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ class MeasureSpec:
         for metric_set in self.metric_sets:
             for column, metric in metric_set.pairs():
                 other = seen.setdefault((column, metric.name), metric)
-                if isinstance(metric, PairMetric) and isinstance(other, PairMetric) and metric.meaning != other.meaning:
+                if "column" not in {metric.family, other.family} and metric.meaning != other.meaning:
                     twice = f"of {', '.join(other.columns)} and of {', '.join(metric.columns)}"
                     msg = (
                         f"metrics: {column}.{metric.name} is named twice, {twice}, with different meanings; "

@@ -196,6 +196,11 @@ class Metric:
         metric.operand = operand
         return metric
 
+    @property
+    def meaning(self) -> tuple[object, ...]:
+        """What tells it from another of its name and column."""
+        return (type(self), self.columns)
+
     def fit(self, types: Mapping[str, str]) -> Metric:  # noqa: ARG002  for families that look at them
         """Of a metric that knows its columns: itself, as it is taken of columns of these types, or an error that says what does not fit."""
         return self
