@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_lupus.operators.collect import MetricCollectOperator
     from airflow_lupus.operators.detect import AnomalyDetectOperator
     from airflow_lupus.operators.monitor import MonitorOperator
-    from airflow_lupus.processors import DistributionProcessor
+    from airflow_lupus.processors import ClassificationProcessor, DistributionProcessor, RankingProcessor, RegressionProcessor
     from airflow_lupus.sensors.data_missing import DataMissingSensor
     from airflow_lupus.sources import Delta, Files, Frame, Iceberg, Query, SparkTable, Table
     from airflow_lupus.specs import ColumnMetrics, TableMetrics
@@ -31,7 +31,10 @@ _WHERE = {
     "ColumnMetrics": "airflow_lupus.specs",
     "DataMissingSensor": "airflow_lupus.sensors.data_missing",
     "Delta": "airflow_lupus.sources",
+    "ClassificationProcessor": "airflow_lupus.processors",
     "DistributionProcessor": "airflow_lupus.processors",
+    "RankingProcessor": "airflow_lupus.processors",
+    "RegressionProcessor": "airflow_lupus.processors",
     "Fairness": "airflow_lupus.metric_sets.fairness",
     "Files": "airflow_lupus.sources",
     "Frame": "airflow_lupus.sources",
@@ -53,6 +56,7 @@ _WHERE = {
 __all__ = [
     "AnomalyDetectOperator",
     "Classification",
+    "ClassificationProcessor",
     "ColumnMetrics",
     "DataMissingSensor",
     "Delta",
@@ -66,8 +70,10 @@ __all__ = [
     "PythonMetric",
     "Query",
     "Ranking",
+    "RankingProcessor",
     "Ratio",
     "Regression",
+    "RegressionProcessor",
     "SlackNotifier",
     "SparkTable",
     "SqlMetric",

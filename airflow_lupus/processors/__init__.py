@@ -1,6 +1,9 @@
 """Metrics of a frame in hand, without Airflow: pandas, Polars, Arrow, DuckDB or Spark."""
 
 from airflow_lupus.processors.base import Processor
+from airflow_lupus.processors.classification import ClassificationProcessor
 from airflow_lupus.processors.distribution import DistributionProcessor
+from airflow_lupus.processors.ranking import RankingProcessor
+from airflow_lupus.processors.regression import RegressionProcessor
 
-__all__ = ["DistributionProcessor", "Processor"]
+__all__ = ["ClassificationProcessor", "DistributionProcessor", "Processor", "RankingProcessor", "RegressionProcessor"]
