@@ -16,18 +16,22 @@ if TYPE_CHECKING:
     from airflow_lupus.operators.detect import AnomalyDetectOperator
     from airflow_lupus.operators.monitor import MonitorOperator
     from airflow_lupus.sensors.data_missing import DataMissingSensor
-    from airflow_lupus.sources import Files, Query, Table
+    from airflow_lupus.sources import Delta, Files, Frame, Iceberg, Query, SparkTable, Table
     from airflow_lupus.specs import ColumnMetrics, TableMetrics
 
 _WHERE = {
     "AnomalyDetectOperator": "airflow_lupus.operators.detect",
     "ColumnMetrics": "airflow_lupus.specs",
     "DataMissingSensor": "airflow_lupus.sensors.data_missing",
+    "Delta": "airflow_lupus.sources",
     "Files": "airflow_lupus.sources",
+    "Frame": "airflow_lupus.sources",
+    "Iceberg": "airflow_lupus.sources",
     "MetricCollectOperator": "airflow_lupus.operators.collect",
     "MonitorOperator": "airflow_lupus.operators.monitor",
     "Query": "airflow_lupus.sources",
     "SlackNotifier": "airflow_lupus.notifications.slack",
+    "SparkTable": "airflow_lupus.sources",
     "Table": "airflow_lupus.sources",
     "TableMetrics": "airflow_lupus.specs",
 }
@@ -36,11 +40,15 @@ __all__ = [
     "AnomalyDetectOperator",
     "ColumnMetrics",
     "DataMissingSensor",
+    "Delta",
     "Files",
+    "Frame",
+    "Iceberg",
     "MetricCollectOperator",
     "MonitorOperator",
     "Query",
     "SlackNotifier",
+    "SparkTable",
     "Table",
     "TableMetrics",
     "__version__",

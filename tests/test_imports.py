@@ -13,7 +13,21 @@ import airflow_lupus
 
 PACKAGE = Path(airflow_lupus.__file__).parent
 
-HEAVY = ["pandas", "duckdb", "pyarrow", "pyspark", "prophet", "numpy", "sqlalchemy", "airflow", "slack_sdk", "alembic"]
+HEAVY = [
+    "pandas",
+    "duckdb",
+    "pyarrow",
+    "pyspark",
+    "prophet",
+    "numpy",
+    "sqlalchemy",
+    "airflow",
+    "slack_sdk",
+    "alembic",
+    "deltalake",
+    "polars",
+    "pyiceberg",
+]
 
 LAYERS = [
     {"exceptions"},
@@ -85,8 +99,8 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 
 def test_what_dags_are_parsed_with_imports_nothing_heavy() -> None:
-    names = "airflow_lupus.Files, airflow_lupus.Table, airflow_lupus.Query, airflow_lupus.ColumnMetrics, airflow_lupus.TableMetrics"
-    assert imported_by(f"import airflow_lupus; {names}") == set()
+    names = "Files, Table, Query, Delta, Iceberg, Frame, SparkTable, ColumnMetrics, TableMetrics"
+    assert imported_by(f"from airflow_lupus import {names}; Delta('a'), Iceberg('a.b', 'c'), Frame(print)") == set()
     modules = "airflow_lupus.model, airflow_lupus.periods, airflow_lupus.wording, airflow_lupus.metrics, airflow_lupus.engines"
     assert imported_by(f"import {modules}") == set()
     assert imported_by("from airflow_lupus.get_provider_info import get_provider_info; get_provider_info()") == set()

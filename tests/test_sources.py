@@ -9,9 +9,10 @@ import pytest
 
 from airflow_lupus.exceptions import SpecError
 from airflow_lupus.model import Grain
-from airflow_lupus.sources import Files, Query, Table, require_source
+from airflow_lupus.sources import Delta, Files, Frame, Iceberg, Query, Source, SparkTable, Table, require_source
 
 DAY = Grain("day", "America/New_York")
+KINDS = [f"{kind.__name__}(…)" for kind in Source.__subclasses__()]
 FEB_8 = DAY.containing(datetime(2013, 2, 8, 12, tzinfo=UTC))
 
 
@@ -19,7 +20,8 @@ FEB_8 = DAY.containing(datetime(2013, 2, 8, 12, tzinfo=UTC))
     ("build", "words"),
     [
         (lambda: Files("flights"), ["'flights'", 'format="parquet"']),
-        (lambda: Files("flights.xlsx"), ["'flights.xlsx'", 'format="csv"']),
+        (lambda: Files("flights.xlsx"), ["'flights.xlsx'", 'format="csv"', 'format="json"']),
+        (lambda: Files("f.jsonl", options={"samplesize": 1}), ["json option 'samplesize'", "'sample_size'"]),
         (lambda: Files("flights", format="parket"), ["'parket'", "'parquet'"]),
         (lambda: Files("f.parquet", format=""), ["''", "parquet"]),
         (lambda: Files("f.csv", options={"delimiter": ";"}), ["'delimiter'", "'delim'"]),
@@ -31,7 +33,8 @@ FEB_8 = DAY.containing(datetime(2013, 2, 8, 12, tzinfo=UTC))
         (lambda: Files("f}.parquet"), ["'f}.parquet'", "written twice"]),
         (lambda: Files("{period.__class__}.parquet"), ["{period.__class__}"]),
         (lambda: Query("SELECT 1", "db").default_dataset, ["Query", "dataset"]),
-        (lambda: require_source("watch", "s3://lake/f.parquet"), ["watch", "Files(…)", "'s3://lake/f.parquet'"]),
+        (lambda: require_source("watch", "s3://lake/f.parquet"), ["watch", "'s3://lake/f.parquet'", *KINDS]),
+        (lambda: require_source("watch", ["long"] * 100), ["watch", "Frame(…)", "not a builtins.list"]),
     ],
 )
 def test_a_wrong_source_fails_at_once_and_names_the_right_word(build: Any, words: list[str]) -> None:
@@ -50,6 +53,9 @@ def test_a_wrong_source_fails_at_once_and_names_the_right_word(build: Any, words
         ("a.csv.gz", "csv"),
         ("a.tsv.zst", "csv"),
         ("/data/{{ ds }}.txt", "csv"),
+        ("a.json", "json"),
+        ("a.JSONL.gz", "json"),
+        ("a.ndjson.zst", "json"),
     ],
 )
 def test_the_ending_tells_the_format(path: str, told: str) -> None:
@@ -86,6 +92,11 @@ def test_only_a_path_with_a_period_has_a_place_for_each() -> None:
         (Files("*.parquet"), "files"),
         (Table("mart.orders", "db"), "mart.orders"),
         (Query("SELECT 1", "db", name="one"), "one"),
+        (Delta("s3://lake/mart/orders/"), "orders"),
+        (Iceberg("mart.orders", "lake"), "mart.orders"),
+        (Frame(require_source), "require_source"),
+        (Frame(require_source, name="orders"), "orders"),
+        (SparkTable("lake.mart.orders"), "lake.mart.orders"),
     ],
 )
 def test_a_dataset_is_called_as_its_source(source: Any, name: str) -> None:
@@ -119,5 +130,16 @@ def test_another_place_is_another_definition() -> None:
         Table("t", "db").definition(),
         Table("t", "other").definition(),
         Query("SELECT 1", "db").definition(),
+        Delta("a").definition(),
+        Delta("b").definition(),
+        Iceberg("a.b", "lake").definition(),
+        Iceberg("a.c", "lake").definition(),
+        Iceberg("a.b", "other").definition(),
+        Iceberg("a.b", "lake", catalog={"warehouse": "w"}).definition(),
+        Frame(require_source).definition(),
+        Frame(repr, name="a").definition(),
+        SparkTable("a").definition(),
+        SparkTable("b").definition(),
+        SparkTable("a", "spark").definition(),
     ]
     assert all(first != second for i, first in enumerate(definitions) for second in definitions[:i])

@@ -66,9 +66,9 @@ def test_a_wrong_spec_fails_at_once_and_names_the_right_word(build: Any, words: 
         ({"group_columns": ("orgin",)}, ["group_columns", "'orgin'", "'origin'"]),
         ({"metric_sets": metrics(dep_dely=["avg"])}, ["column_metrics", "'dep_dely'", "'dep_delay'"]),
         ({"metric_sets": metrics(Origin=["unique"])}, ["'Origin'", "'origin'"]),
-        ({"metric_sets": metrics(carrier=["p95"])}, ["'p95'", "'carrier'", "text", "number"]),
+        ({"metric_sets": metrics(carrier=["p95"])}, ["'p95'", "'carrier'", "text", "these fit: count,"]),
         ({"metric_sets": metrics(done=["max"])}, ["'max'", "'done'", "boolean"]),
-        ({"metric_sets": metrics(tags=["unique"])}, ["'unique'", "'tags'", "list"]),
+        ({"metric_sets": metrics(tags=["avg"])}, ["'avg'", "'tags'", "list", "unique"]),
         ({"metric_sets": metrics(origin=["count"]), "group_columns": ("origin",)}, ["column_metrics['origin']", "row_count"]),
     ],
 )

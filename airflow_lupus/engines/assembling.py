@@ -10,7 +10,7 @@ import numpy as np
 from airflow_lupus.engines.base import Group, Scan
 from airflow_lupus.exceptions import LimitExceeded
 from airflow_lupus.metrics.base import COUNTS, ENDS, M3, ROWS, SUM, VALID, State
-from airflow_lupus.metrics.counting import Counts, Distinct, Numbers
+from airflow_lupus.metrics.counting import Counts, Distinct, Numbers, most_frequent
 from airflow_lupus.metrics.merging import merged
 from airflow_lupus.metrics.operands import Combination, Elements, Rows
 
@@ -165,6 +165,10 @@ class Assembly:
         leaves = [
             Group(self.periods[p], dims, int(n), why) for p, dims, n, why in zip(self.period, self._dimensions, rows, failed, strict=True)
         ]
+        for operand, counts in self.state.counted.items():
+            most = min((self.spec.top[name] for name in operand.columns if name in self.spec.top), default=None)
+            if most is not None:
+                self.state.counted[operand] = most_frequent(counts, most, self.of_period)
         whole = merged(self.state, self.of_period, len(self._period_order))
         whole.arrays |= self.totals.arrays
         of_all = []

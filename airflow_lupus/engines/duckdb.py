@@ -148,7 +148,7 @@ class DuckDBEngine:
             connection.execute(f"CREATE OR REPLACE TEMP TABLE spooled AS SELECT {queries.source_columns()} FROM {rows} s")
             queries = _queries("spooled", table, spec, needs)
         answers = _Answers(connection, self.max_fetch_rows, spec)
-        few = answers.few(queries, wants_counts(needs))
+        few = answers.few(queries, [operand for operand in wants_counts(needs) if queries.is_number(operand)])
         return run_passes(queries, planned(needs, few), needs, answers.fetch, spec, periods)
 
     def _broken_files(self, connection: duckdb.DuckDBPyConnection, relation: FileSet, spec: MeasureSpec) -> dict[str, str]:

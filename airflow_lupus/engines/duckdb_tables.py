@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_lupus.specs import MeasureSpec
 
 GLOB = re.compile(r"[*?\[]")
-READERS = {"parquet": "read_parquet", "csv": "read_csv"}
+READERS = {"parquet": "read_parquet", "csv": "read_csv", "json": "read_json"}
 
 
 @dataclass(frozen=True)

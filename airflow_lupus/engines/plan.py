@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airflow_lupus.metrics.base import COUNTS, ENDS, M3, M4, PRESENT, ROWS, Primitive
+from airflow_lupus.metrics.base import COUNTS, ENDS, M3, M4, ROWS
 from airflow_lupus.metrics.merging import with_beside
 from airflow_lupus.metrics.operands import Column, Elements, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from airflow_lupus.metrics import Primitive
     from airflow_lupus.metrics.base import Need
     from airflow_lupus.metrics.operands import Operand
 
-REDUCED = frozenset({"distinct", "nlogn"})
-"""Primitives that need how often each value is there, and nothing else of it."""
+COUNTING = frozenset({"distinct", "nlogn", "counts"})
+"""Primitives that only how often each value is there can tell."""
+FOLLOWING = COUNTING | {"present", "valid"}
+"""Primitives that follow from it whatever the values are."""
 
 
 @dataclass
@@ -33,6 +36,7 @@ class Counted:
     """What is made of them."""
 
     def add(self, need: Need) -> None:
+        self.fetched = self.fetched or need[1] == COUNTS
         first = getattr(need[0], "first", None)
         if first not in self.firsts:
             self.firsts.append(first)
@@ -61,8 +65,14 @@ def base(operand: Operand) -> Operand:
 
 
 def wants_counts(needs: Sequence[Need]) -> list[Operand]:
-    """Columns and lists whose primitives come cheaper from how often each value is there, if these are few."""
-    return list(dict.fromkeys(base(operand) for operand, p in needs if p.name == "quantile" and isinstance(operand, Column | Elements)))
+    """What comes cheaper from how often each value is there, if different values are few: quantiles, and anything of elements."""
+    return list(
+        dict.fromkeys(
+            base(operand)
+            for operand, primitive in needs
+            if isinstance(operand, Elements) or (primitive.name == "quantile" and isinstance(operand, Column))
+        )
+    )
 
 
 def planned(needs: Sequence[Need], few: Collection[Operand] = ()) -> Plan:
@@ -71,29 +81,22 @@ def planned(needs: Sequence[Need], few: Collection[Operand] = ()) -> Plan:
     :param few: of `wants_counts` those with few different values.
     """
     plan = Plan()
-    counted = {base(operand) for operand, p in needs if p == COUNTS}
+    counted = {base(operand) for operand, primitive in needs if primitive.name in COUNTING}
     for operand, primitive in with_beside([(Rows(), ROWS), *needs]):
         whole = base(operand)
         if primitive == ENDS:  # known without looking
             continue
-        if primitive == COUNTS or primitive.name in REDUCED or (whole in few and not _by_row(operand, primitive)):
-            plan.counted.setdefault(whole, Counted()).add((operand, primitive))
+        if primitive == ROWS and not isinstance(operand, Elements):
+            plan.scalars.append((Rows(), ROWS))
+        elif whole in few or (whole in counted and (primitive.name in FOLLOWING or primitive == ROWS)):
+            plan.counted.setdefault(whole, Counted(fetched=whole in few)).add((operand, primitive))
         elif primitive.name == "quantile":
             plan.quantiles.setdefault(operand, []).append(primitive)
         elif primitive in {M3, M4}:
             plan.powers.append((operand, primitive))
         elif isinstance(operand, Elements):
             plan.elements.setdefault(operand.name, []).append((operand, primitive))
-        elif primitive == ROWS:
-            plan.scalars.append((Rows(), ROWS))
         else:
             plan.scalars.append((operand, primitive))
-    for whole, each in plan.counted.items():
-        each.fetched = whole in counted or whole in few
     plan.scalars = list(dict.fromkeys(plan.scalars))
     return plan
-
-
-def _by_row(operand: Operand, primitive: Primitive) -> bool:
-    """Whether it is as cheap, and as whole, in the pass over rows that there is anyway."""
-    return isinstance(operand, Column) and primitive in {ROWS, PRESENT}

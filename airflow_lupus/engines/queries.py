@@ -115,10 +115,12 @@ class Queries:
         aggregates = []
         for wanted, primitive in needs:
             n = names[counted.firsts.index(getattr(wanted, "first", None))]
-            is_value = f"{n} > 0"
+            is_value, is_there = f"{n} > 0", f"{n} > 0"
             if not isinstance(operand, Combination):
                 is_value += f" AND {self.dialect.is_value('v0', self._type(operand))}"
-            aggregates.append(_REDUCTIONS[primitive.name].format(n=f"CAST({n} AS {self.dialect.double})", is_value=is_value))
+                is_there += " AND v0 IS NOT NULL"
+            reduction = _REDUCTIONS[primitive.name]
+            aggregates.append(reduction.format(n=f"CAST({n} AS {self.dialect.double})", is_value=is_value, is_there=is_there))
         keys = ["p", "t", *self.groups]
         return f"SELECT {', '.join([*keys, *self._named(aggregates)])}\nFROM ({level}) l\nGROUP BY {', '.join(keys)}"
 
@@ -230,4 +232,7 @@ class Queries:
 _REDUCTIONS = {
     "distinct": "count(CASE WHEN {is_value} THEN 1 END)",
     "nlogn": "coalesce(sum(CASE WHEN {is_value} THEN {n} * ln({n}) END), 0)",
+    "valid": "coalesce(sum(CASE WHEN {is_value} THEN {n} END), 0)",
+    "present": "coalesce(sum(CASE WHEN {is_there} THEN {n} END), 0)",
+    "rows": "coalesce(sum({n}), 0)",
 }

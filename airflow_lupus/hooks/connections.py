@@ -6,8 +6,11 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from airflow_lupus.exceptions import SpecError, did_you_mean
+from airflow_lupus.sources.base import PASSWORD, SECRET
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.sdk import Connection
 
 
@@ -43,3 +46,16 @@ def sql_hook(conn_id: str, what: str) -> Any:
         msg = f"{what}: connection {conn_id!r} is of type {found.conn_type!r}, which is not an SQL database"
         raise SpecError(msg)
     return hook
+
+
+def masked(text: str, options: Mapping[str, Any]) -> str:
+    """A text without the secrets that are among these options: for errors that other packages word.
+
+    >>> masked("cannot log in to db://me:pw123@host with key-1", {"uri": "db://me:pw123@host", "access_key": "key-1"})
+    'cannot log in to db://me:***@host with ***'
+    """
+    for name, value in options.items():
+        secrets = [str(value)] if SECRET.search(name) else PASSWORD.findall(str(value))
+        for secret in filter(None, secrets):
+            text = text.replace(secret, "***")
+    return text

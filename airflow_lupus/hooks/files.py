@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_lupus.engines.base import FileSet, SourceFile
 from airflow_lupus.exceptions import SourceError, SpecError
 from airflow_lupus.hooks.connections import connection
+from airflow_lupus.hooks.json_files import json_problem
 from airflow_lupus.pipeline.measuring import Opened
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ class _Checked:
 def open_files(source: Files, periods: Sequence[Period], spec: MeasureSpec) -> Opened:
     """Find and check the files of these periods; a path such as `{period:%Y-%m}` serves all days of its month.
 
-    A Parquet file is checked by its footer, which is written last: a half-written file has none. A file that lacks a needed column
-    which other files have fails its own period only.
+    A Parquet file is checked by its footer, which is written last: a half-written file has none; a JSON file by reading it. A Parquet
+    file that lacks a needed column which other files have fails its own period only.
     """
     from airflow.sdk import ObjectStoragePath
 
@@ -58,7 +59,7 @@ def open_files(source: Files, periods: Sequence[Period], spec: MeasureSpec) -> O
         if not found:
             absent |= dict.fromkeys(named, f"no file at {path}")
             continue
-        checked = {name: _check(filesystem, name, str(source.format), local=local) for name in found}
+        checked = {name: _check(filesystem, name, source, local=local) for name in found}
         broken = [f"{name} {check.problem}" for name, check in checked.items() if check.problem]
         if broken:
             absent |= dict.fromkeys(named, "; ".join(broken[:3]))
@@ -99,11 +100,12 @@ def _find(filesystem: Any, path: str, *, local: bool) -> list[str]:
         msg = f"{path} cannot be listed: {error}"
         raise SourceError(msg) from error
     if not local:
-        return [filesystem.unstrip_protocol(name) for name in names]
+        # One way of writing a name, whatever was written: DuckDB tells of each row which file it is from in its own.
+        return [filesystem.unstrip_protocol(filesystem._strip_protocol(name)) for name in names]
     return [str(name).removeprefix("file://") for name in names]
 
 
-def _check(filesystem: Any, path: str, file_format: str, *, local: bool) -> _Checked:
+def _check(filesystem: Any, path: str, source: Files, *, local: bool) -> _Checked:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -111,7 +113,9 @@ def _check(filesystem: Any, path: str, file_format: str, *, local: bool) -> _Che
         size = int(filesystem.size(path) or 0)
         if size == 0:
             return _Checked("is an empty file", 0)
-        if file_format != "parquet":
+        if source.format == "json":
+            return _Checked(json_problem(path, source.options, None if local else filesystem), size)
+        if source.format != "parquet":
             return _Checked(None, size)
         if local:
             metadata = parquet.read_metadata(path)

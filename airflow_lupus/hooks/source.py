@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_lupus.exceptions import SpecError
-from airflow_lupus.sources import Files, Query, Source, Table
+from airflow_lupus.sources import KINDS, Delta, Files, Frame, Iceberg, Query, Source, SparkTable, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,5 +33,20 @@ def open_source(source: Source, periods: Sequence[Period], spec: MeasureSpec) ->
         from airflow_lupus.hooks.sql import open_sql
 
         return open_sql(source, periods, spec)
-    msg = f"{source!r} is not a source: Files(…), Table(…) or Query(…)"
+    if isinstance(source, Delta):
+        from airflow_lupus.hooks.delta import open_delta
+
+        return open_delta(source, periods, spec)
+    if isinstance(source, Iceberg):
+        from airflow_lupus.hooks.iceberg import open_iceberg
+
+        return open_iceberg(source, periods, spec)
+    if isinstance(source, Frame):
+        from airflow_lupus.hooks.frame import open_frame
+
+        return open_frame(source, periods, spec)
+    if isinstance(source, SparkTable):
+        msg = f'SparkTable({source.name!r}) is read by Spark alone: say engine="spark"'
+        raise SpecError(msg)
+    msg = f"{source!r} is not a source: {KINDS}"
     raise SpecError(msg)

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from airflow_lupus.engines.base import Batches
 from airflow_lupus.exceptions import SourceError, SpecError, did_you_mean
 from airflow_lupus.hooks.connections import sql_hook
-from airflow_lupus.metrics.base import BOOLEAN, LIST, NUMBER, OTHER, TEXT, TIME
-from airflow_lupus.model import naive
+from airflow_lupus.metrics.base import BOOLEAN, NUMBER, OTHER, TEXT, TIME, list_of
 from airflow_lupus.pipeline.measuring import Opened
+from airflow_lupus.pipeline.rows import bounds
 from airflow_lupus.sources import Query, Table
 
 if TYPE_CHECKING:
@@ -138,18 +138,17 @@ def _array(field: pa.Field, values: Sequence[Any]) -> pa.Array:
 
 
 def _between(column: sa.ColumnElement[Any], periods: Sequence[Period], spec: MeasureSpec) -> list[sa.ColumnElement[bool]]:
-    """The periods' range in terms of the time column's type: see `MeasureSpec.time_column_timezone`."""
-    start, end = min(p.start for p in periods), max(p.end for p in periods)
+    """The periods' range in terms of the time column's type."""
     type_ = column.type
     if isinstance(type_, sa.DateTime):
-        if not type_.timezone:
-            start, end = (naive(at, spec.time_column_timezone) for at in (start, end))
-        return [column >= sa.bindparam(None, start, type_=type_), column < sa.bindparam(None, end, type_=type_)]
-    if isinstance(type_, sa.Date):
-        first, last = (naive(at, spec.grain.timezone).date() for at in (start, end))
-        return [column >= sa.bindparam(None, first, type_=type_), column < sa.bindparam(None, last, type_=type_)]
-    msg = f"time_column {spec.time_column!r} is of type {type_}, not a time"
-    raise SpecError(msg)
+        form = "instant" if type_.timezone else "clock"
+    elif isinstance(type_, sa.Date):
+        form = "date"
+    else:
+        msg = f"time_column {spec.time_column!r} is of type {type_}, not a time"
+        raise SpecError(msg)
+    start, end = bounds(form, periods, spec)
+    return [column >= sa.bindparam(None, start, type_=type_), column < sa.bindparam(None, end, type_=type_)]
 
 
 def _kind(type_: sa.types.TypeEngine[Any]) -> str:
@@ -160,7 +159,7 @@ def _kind(type_: sa.types.TypeEngine[Any]) -> str:
     if isinstance(type_, sa.DateTime | sa.Date):
         return TIME
     if isinstance(type_, sa.ARRAY):
-        return LIST
+        return list_of(_kind(type_.item_type))
     return TEXT if isinstance(type_, sa.String | sa.Uuid) else OTHER
 
 

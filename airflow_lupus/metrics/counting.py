@@ -71,6 +71,33 @@ def combined(group: Array, values: tuple[pa.Array, ...], n: Array) -> Counts:
     return Counts(added["g"].to_numpy(), columns, added["n_sum"].to_numpy())
 
 
+OTHER = "other"
+"""What values that are not among the most frequent are together."""
+
+
+def most_frequent(counts: Counts, most: int, into: Array) -> Counts:
+    """Counts in which all but the most frequent values are `OTHER`; values become texts.
+
+    :param most: how many values to tell apart; of equally frequent ones the first in order.
+    :param into: the index of the larger group that each group belongs to, in which values are compared: the groups of one have the same.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    counts = counts.valid()
+    texts = counts.only.cast(pa.string())
+    whole = combined(into[counts.group], (texts,), counts.n)
+    names = whole.only.to_numpy(zero_copy_only=False).astype(str)
+    order = np.lexsort((names, -whole.n, whole.group))
+    place = np.arange(len(order)) - np.searchsorted(whole.group[order], whole.group[order])
+    kept = order[place < most]
+    known = pc.unique(texts)
+    code = np.asarray(pc.index_in(texts, value_set=known)) + into[counts.group] * len(known)
+    wanted = np.asarray(pc.index_in(whole.only, value_set=known))[kept] + whole.group[kept] * len(known)
+    lumped = pc.if_else(pa.array(np.isin(code, wanted)), texts, OTHER)
+    return combined(counts.group, (lumped,), counts.n)
+
+
 class Numbers:
     """Counts of numbers, sorted: primitives of every group at once.
 
@@ -180,12 +207,16 @@ def _doubles(values: Any) -> Array:
 
 
 class Distinct:
-    """Counts of anything: how many different values each group has, and how evenly they are spread."""
+    """Counts of anything: how many different values each group has, and how evenly they are spread.
+
+    A combination has no values that are none: NULL is one of its columns' values.
+    """
 
     def __init__(self, counts: Counts, size: int) -> None:
-        self.counts, self.size, self._all = counts.valid(), size, counts
+        self.counts, self.size, self._all = counts.valid() if len(counts.values) == 1 else counts, size, counts
 
     def primitive(self, primitive: Primitive) -> Array:
+        """A primitive of each group."""
         counts = self.counts
         if primitive.name == "distinct":
             return np.bincount(counts.group, minlength=self.size).astype(float)

@@ -16,10 +16,12 @@ from airflow_lupus.pipeline.digest import Digest, Links
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from airflow.sdk import BaseOperator, BaseSensorOperator
     from airflow.sdk.definitions.context import Context
 
     from airflow_lupus.engines.base import Engine
     from airflow_lupus.pipeline.collecting import Collected
+    from airflow_lupus.sources import Source
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +98,14 @@ def make_engine(name: str) -> Engine:
     if name != "duckdb":
         return engine_named(name)
     return engine_named(name, memory_limit=config.get("duckdb_memory_limit"), threads=int(config.get("duckdb_threads")))
+
+
+def follow(task: BaseOperator | BaseSensorOperator, source: Source) -> None:
+    """Put a task after those whose return values its source is made of: Airflow looks for them in the task's own fields only."""
+    from airflow.sdk import XComArg
+
+    for name in source.template_fields:
+        XComArg.apply_upstream_relationship(task, getattr(source, name))
 
 
 def has_retries_left(context: Context) -> bool:

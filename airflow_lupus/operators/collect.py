@@ -43,7 +43,7 @@ class MetricCollectOperator(BaseOperator):
     transaction, many periods in chunks that fit into memory: a killed task leaves no half of a period, and its retry completes it. Run
     again, it changes nothing unless the data did.
 
-    :param source: `Files`, `Table` or `Query`.
+    :param source: `Files`, `Table`, `Query`, `Delta`, `Iceberg`, `Frame` or `SparkTable`.
     :param dataset: the name to keep the metrics under; by default the source's own.
     :param time_column: the column that says to which period a row belongs; without one a row belongs to its file's `{period}`.
     :param grain: `hour`, `day`, `week` or `month`.
@@ -53,10 +53,14 @@ class MetricCollectOperator(BaseOperator):
     :param metrics: further metric sets, such as `[TableMetrics(["row_count"])]`.
     :param group_columns: a series for each combination of their values …
     :param totals: … and one over all rows.
-    :param where: an SQL condition on rows, in the dialect of the place that reads them: DuckDB's for files, the database's own for tables.
+    :param where: an SQL condition on rows, in the dialect of the place that reads them: DuckDB's for files, lakes and
+        frames, the database's own for tables.
     :param per_entity: by column, whether `count` is counted per value of it; by default it is for text and booleans.
     :param units: the unit of a column's values (`{"dep_delay": "minutes"}`), shown with its metrics.
-    :param max_groups: more groups or entities in one period than this stop the task with a message.
+    :param top: by column, how many of its values a metric per entity tells apart (`{"device": 20}`): the most frequent of the period; the
+        others together are `other`.
+    :param max_groups: more groups in one period than this stop the task with a message …
+    :param max_entities: … and so do more values of a column in a group, for metrics per entity.
     :param engine: `duckdb`.
     :param period: an ISO date or time whose period is measured, a pair of them as a half-open range, or `current`; templated.
     :param period_offset: measure so many periods later (or, negative, earlier) than the rule says: −7 for labels that come a week late.
@@ -98,7 +102,9 @@ class MetricCollectOperator(BaseOperator):
         where: str | None = None,
         per_entity: Mapping[str, bool] | None = None,
         units: Mapping[str, str] | None = None,
+        top: Mapping[str, int] | None = None,
         max_groups: int = 10_000,
+        max_entities: int = 10_000,
         engine: str = "duckdb",
         period: str | tuple[str, str] | None = None,
         period_offset: int = 0,
@@ -123,6 +129,7 @@ class MetricCollectOperator(BaseOperator):
             msg = f"{self.task_id}: group_columns must be a list of columns, not the text {group_columns!r}"
             raise SpecError(msg)
         self.source = source
+        _run.follow(self, source)
         self.dataset = dataset or source.default_dataset
         self.timezone = timezone
         self.engine = engine
@@ -145,7 +152,9 @@ class MetricCollectOperator(BaseOperator):
             where=where,
             per_entity=per_entity or {},
             units=units or {},
+            top=top or {},
             max_groups=max_groups,
+            max_entities=max_entities,
             keep_partials=keep_partials,
         )
         if not self.spec.metric_sets and not self.measures_by_default:

@@ -32,7 +32,7 @@ class DataMissingSensor(BaseSensorOperator):
 
     A half-written Parquet file is not there yet. Works in `mode="poke"` and `mode="reschedule"`.
 
-    :param source: `Files`, `Table` or `Query`.
+    :param source: `Files`, `Table`, `Query`, `Delta`, `Iceberg`, `Frame` or `SparkTable`.
     :param dataset: what the data is called in messages; by default the source's own name.
     :param min_rows: at least so many rows per period.
     :param expected_groups: by column, the values that must be there: `{"origin": ["EWR", "JFK", "LGA"]}`.
@@ -69,6 +69,7 @@ class DataMissingSensor(BaseSensorOperator):
             raise SpecError(msg)
         check_engine(engine)
         self.source = source
+        _run.follow(self, source)
         self.dataset = dataset or source.default_dataset
         self.min_rows = min_rows
         self.expected_groups = {column: list(values) for column, values in (expected_groups or {}).items()}

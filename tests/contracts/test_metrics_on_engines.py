@@ -1,10 +1,11 @@
-"""Every metric of the catalogue on every engine and every kind of source: rows in, and the numbers of `Metric.of` out.
+"""Every metric of columns and tables on every engine and every kind of source: rows in, and the numbers of `Metric.of` out.
 
 A new metric or engine is tested by being in `CATALOGUE` or `ENGINES`; nothing here names one.
 """
 
 from __future__ import annotations
 
+import copy
 import csv
 import math
 import tempfile
@@ -12,6 +13,7 @@ from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,15 +27,19 @@ from airflow_lupus.engines import ENGINES, engine_named
 from airflow_lupus.engines.base import Batches, FileSet, SourceFile
 from airflow_lupus.exceptions import SpecError
 from airflow_lupus.metrics import CATALOGUE, for_type
-from airflow_lupus.metrics.base import ENTITIES, ROWS
+from airflow_lupus.metrics.base import is_list
+from airflow_lupus.metrics.keys import DuplicateRatio
+from airflow_lupus.metrics.moments import Kurtosis, Skewness, Std, Var
+from airflow_lupus.metrics.times import Freshness
 from airflow_lupus.model import ANY_COLUMN, Grain
-from airflow_lupus.specs import ColumnMetrics, MeasureSpec
+from airflow_lupus.specs import MeasureSpec, TableMetrics
+from support import scanning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from airflow_lupus.engines.base import Relation, Scan
-    from airflow_lupus.metrics import Metric, Primitive
+    from airflow_lupus.metrics import Metric
     from airflow_lupus.model import Period
 
 DAY = Grain("day", "America/New_York")
@@ -52,9 +58,13 @@ SCHEMA = pa.schema(
         "text": pa.string(),
         "nothing": pa.float64(),
         "no_text": pa.string(),
+        "when": pa.timestamp("us", tz="UTC"),
+        "scores": pa.list_(pa.float64()),
+        "ranks": pa.list_(pa.int64()),
+        "tags": pa.list_(pa.string()),
     }
 )
-MEASURED = ["real", "single", "whole", "flag", "text", "nothing", "no_text"]
+MEASURED = ["real", "single", "whole", "flag", "text", "nothing", "no_text", "when", "scores", "ranks", "tags"]
 CSV_TYPES = {
     "at": "TIMESTAMPTZ",
     "origin": "VARCHAR",
@@ -66,6 +76,10 @@ CSV_TYPES = {
     "text": "VARCHAR",
     "nothing": "DOUBLE",
     "no_text": "VARCHAR",
+    "when": "TIMESTAMPTZ",
+    "scores": "DOUBLE[]",
+    "ranks": "BIGINT[]",
+    "tags": "VARCHAR[]",
 }
 CSV_NULL = "\\N"
 KINDS = ("parquet", "csv", "batches")
@@ -77,22 +91,44 @@ def instances(metric_class: type[Metric]) -> list[Metric]:
     return [metric_class.parse(name) or metric_class() for name in metric_class.examples or (metric_class.name,)]
 
 
-METRICS = [metric for metric_class in CATALOGUE for metric in instances(metric_class)]
+METRICS = [
+    metric
+    for metric_class in CATALOGUE
+    if metric_class.family in {"column", "table"}
+    for metric in instances(metric_class)
+    if not isinstance(metric, DuplicateRatio)
+]
+METRICS.append(DuplicateRatio(("text", "whole")))
+FIRST_ELEMENTS = (None, 1, 3)
 
 
 def pairs_for(types: Mapping[str, str], metrics: Sequence[Metric] = METRICS) -> list[tuple[str, Metric]]:
-    """Each metric with each column that can have it."""
+    """Each metric with each column that can have it, of lists also of their first elements."""
     pairs = []
     for metric in metrics:
         if metric.table:
             pairs.append((ANY_COLUMN, metric))
             continue
         for column in MEASURED:
-            try:
-                pairs.append((column, for_type(metric, column, types[column], False)))
-            except SpecError:
-                continue
+            for first in FIRST_ELEMENTS if is_list(types[column]) and not metric.lists else (None,):
+                own = copy.copy(metric)
+                own.first = first
+                own.name = metric.name if first is None else f"{metric.name}@{first}"
+                try:
+                    pairs.append((column, for_type(own, column, types[column], False)))
+                except SpecError:
+                    continue
     return pairs
+
+
+def cells(metric: Metric, column: str, rows: Sequence[Row]) -> list[Any]:
+    """What of some rows a metric is of."""
+    if isinstance(metric, DuplicateRatio):
+        return [tuple(row[name] for name in metric.operand.columns) for row in rows]
+    values = [row.get(column) for row in rows]
+    if not is_list(TYPES.get(column, "")) or metric.lists:
+        return values
+    return [element for each in values if each is not None for element in each[: metric.first]]
 
 
 @dataclass
@@ -130,34 +166,50 @@ TYPES = {
     "text": "text",
     "nothing": "number",
     "no_text": "text",
+    "when": "time",
+    "scores": "list[number]",
+    "ranks": "list[number]",
+    "tags": "list[text]",
 }
 
 
 def _csv(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join("NULL" if each is None else f'"{each}"' if isinstance(each, str) else str(each) for each in value) + "]"
     return CSV_NULL if value is None else value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def scan(engine: str, relation: Relation, groups: Sequence[str], periods: Sequence[Period], pairs: Sequence[tuple[str, Metric]]) -> Scan:
-    measured = {column: ["null_ratio"] for column, _ in pairs if column != ANY_COLUMN}
-    spec = MeasureSpec("flights", DAY, (ColumnMetrics(measured),), time_column="at", group_columns=tuple(groups))
-    needs: dict[str, set[Primitive]] = defaultdict(set)
-    for column, metric in pairs:
-        needs[column].update((*metric.needs, metric.behind))
+    spec = MeasureSpec("flights", DAY, (TableMetrics(["row_count"]),), time_column="at", group_columns=tuple(groups))
+    needs = list(dict.fromkeys(need for _, metric in pairs for need in metric.needed))
+    if isinstance(relation, Batches):
+        spec = MeasureSpec(**{**spec.__dict__, "metric_sets": (Only(tuple(pairs)),)})
     return engine_named(engine).scan(relation, spec, needs, periods)
+
+
+@dataclass(frozen=True)
+class Only(TableMetrics):
+    """These metrics."""
+
+    metrics: Any
+
+    def __post_init__(self) -> None:
+        pass
+
+    def pairs(self) -> list[tuple[str, Metric]]:
+        return list(self.metrics)
 
 
 Answers = dict[tuple[Any, ...], Any]
 
 
 def answers(found: Scan, pairs: Sequence[tuple[str, Metric]]) -> Answers:
-    """What a scan says: (period, group, column, metric) → value, or entity → rows."""
-    said: Answers = {}
-    for group in found.groups:
-        for column, metric in pairs:
-            state = group.state.get(column, {ROWS: group.rows})
-            value = dict(state[ENTITIES]) if metric.per_entity else metric.value(state)
-            said[group.period, _frozen(group.dimensions), column, metric.name, metric.per_entity] = value
-    return said
+    """What a scan says: (period, group, column, metric) → value, or entity → value."""
+    answered: Answers = {}
+    for column, metric in pairs:
+        for group, values in zip(found.groups, scanning.said(found, [(column, metric)]), strict=True):
+            answered[group.period, _frozen(group.dimensions), column, metric.name, metric.per_entity] = values[column, metric.name]
+    return answered
 
 
 def truth(rows: Sequence[Row], groups: Sequence[str], periods: Sequence[Period], pairs: Sequence[tuple[str, Metric]]) -> Answers:
@@ -169,13 +221,17 @@ def truth(rows: Sequence[Row], groups: Sequence[str], periods: Sequence[Period],
                 grouped[period, None].append(row)
                 if groups:
                     grouped[period, _frozen({name: row[name] for name in groups})].append(row)
-    said: Answers = {}
+    answered: Answers = {}
     for (period, group), members in grouped.items():
         for column, metric in pairs:
-            values = [row.get(column) for row in members]
-            value = by_entity(metric.entities(values)) if metric.per_entity else metric.of(values)
-            said[period, group, column, metric.name, metric.per_entity] = value
-    return said
+            values = cells(metric, column, members)
+            if isinstance(metric, Freshness):
+                late = [at for at in values if at is not None]
+                value = (period.end - max(late)).total_seconds() if late else None
+            else:
+                value = by_entity(metric.each(values)) if metric.per_entity else metric.of(values)
+            answered[period, group, column, metric.name, metric.per_entity] = value
+    return answered
 
 
 def by_entity(counts: Mapping[Any, int]) -> dict[Any, int]:
@@ -183,23 +239,50 @@ def by_entity(counts: Mapping[Any, int]) -> dict[Any, int]:
     return {str(v) if isinstance(v, float) and math.isinf(v) else v: count for v, count in counts.items()}
 
 
-def assert_same(said: Answers, expected: Answers, rows: Sequence[Row]) -> None:
-    assert said.keys() == expected.keys()
+def assert_same(answered: Answers, expected: Answers, pairs: Sequence[tuple[str, Metric]], rows: Sequence[Row]) -> None:
+    assert answered.keys() == expected.keys()
+    metrics = {(column, metric.name, metric.per_entity): metric for column, metric in pairs}
     for key, value in expected.items():
-        assert close(said[key], value, magnitude(rows, key[2])), f"{key}: {said[key]!r} is not {value!r}"
+        metric = metrics[key[2:]]
+        of = [cells(metric, key[2], rows)] if isinstance(metric, DuplicateRatio) else [cells(metric, key[2], [row]) for row in rows]
+        assert close(answered[key], value, metric, [each for some in of for each in some]), f"{key}: {answered[key]!r} is not {value!r}"
 
 
-def magnitude(rows: Sequence[Row], column: str) -> float:
-    """Σ|x|: no sum of doubles is exact to more than a share of it, whatever order it takes."""
-    return math.fsum(abs(v) for row in rows if isinstance(v := row.get(column), float | int) and math.isfinite(v))
-
-
-def close(value: Any, expected: Any, magnitude: float) -> bool:
-    if value is None or expected is None or isinstance(expected, dict):
-        return value == expected
+def close(value: Any, expected: Any, metric: Metric, values: Sequence[Any]) -> bool:
+    """Equal to 1e-9, or to what of the digits is there at all: no sum of doubles is exact to more than a share of Σ|x|."""
+    if isinstance(expected, dict):
+        return value.keys() == expected.keys() and all(math.isclose(value[name], each, rel_tol=1e-9) for name, each in expected.items())
+    if value is None or expected is None:
+        return value == expected or degenerate(metric, values)
     if math.isnan(expected):
         return math.isnan(value)
-    return math.isclose(value, expected, rel_tol=1e-9, abs_tol=1e-13 * magnitude)
+    numbers = [float(v) for v in values if isinstance(v, float | int) and math.isfinite(v)]
+    magnitude = math.fsum(map(abs, numbers))
+    if isinstance(metric, Var | Skewness | Kurtosis):
+        if degenerate(metric, values):
+            return True
+        off = 1e-15 * max(map(abs, numbers), default=0.0)
+        if isinstance(metric, Skewness | Kurtosis):
+            return math.isclose(value, expected, rel_tol=1e-6, abs_tol=1e-6)
+        return math.isclose(value, expected, rel_tol=1e-9, abs_tol=off if isinstance(metric, Std) else off * max(map(abs, numbers)))
+    microsecond = 2e-6 if isinstance(metric, Freshness) else 0.0  # times since 1970 as doubles have no more digits
+    return math.isclose(value, expected, rel_tol=1e-9, abs_tol=max(1e-13 * magnitude, microsecond))
+
+
+def degenerate(metric: Metric, values: Sequence[Any]) -> bool:
+    """Whether the spread of the values is lost beside their size, so that nothing can be said of its shape."""
+    numbers = [float(v) for v in values if isinstance(v, float | int) and v == v]  # noqa: PLR0124
+    if not isinstance(metric, Skewness | Kurtosis | Var) or len(numbers) < 2:
+        return False
+    largest = max(map(abs, numbers))
+    return not math.isfinite(largest) or max(numbers) - min(numbers) < 1e-3 * largest or _some_group_is_tight(numbers)
+
+
+def _some_group_is_tight(numbers: Sequence[float]) -> bool:
+    """Groups are parts of all rows: their spread may be small beside the mean of all, from which powers are taken."""
+    ordered = sorted(set(numbers))
+    largest = max(map(abs, ordered))
+    return any(abs(after - before) < 1e-3 * largest for before, after in pairwise(ordered))
 
 
 def _frozen(group: Mapping[str, Any] | None) -> tuple[Any, ...] | None:
@@ -228,6 +311,10 @@ ROWS_OF = st.lists(
             "text": st.none() | st.sampled_from(["", " ", "a", "A", "null", "ß", "é", "e\u0301", "🛫"]) | TEXT,
             "nothing": st.none(),
             "no_text": st.none(),
+            "when": st.none() | st.sampled_from(MOMENTS),
+            "scores": st.none() | st.lists(st.none() | st.sampled_from([*STRANGE, 1.5, 2.25]), max_size=5),
+            "ranks": st.none() | st.lists(st.none() | st.integers(-3, 3) | st.just(2**62), max_size=5),
+            "tags": st.none() | st.lists(st.none() | st.sampled_from(["", "a", "ü", "🛫"]), max_size=5),
         }
     ),
     min_size=1,
@@ -247,7 +334,7 @@ def test_engines_give_the_numbers_of_the_definition(
 ) -> None:
     with source(rows, kind) as relation:
         said = answers(scan(engine, relation, groups, DAYS, pairs), pairs)
-    assert_same(said, truth(rows, groups, DAYS, pairs), rows)
+    assert_same(said, truth(rows, groups, DAYS, pairs), pairs, rows)
 
 
 FIXED: list[Row] = [
@@ -262,6 +349,10 @@ FIXED: list[Row] = [
         "text": ["", "a", "b", None, "ü"][i % 5],
         "nothing": None,
         "no_text": None,
+        "when": [MOMENTS[i % 4], None][i % 2],
+        "scores": [[0.5, None, math.nan, 2.5], [], None, [1.5, -1.5], [math.inf, 3.0] if i == 28 else [4.0]][i % 5],
+        "ranks": [[1, 2, 3, 4], None, [i, None], []][i % 4],
+        "tags": [["a", "b", "a", None], [], None, ["ü"]][i % 4],
     }
     for i in range(60)
 ]
@@ -275,7 +366,7 @@ def test_each_metric_alone(engine: str, metric: Metric, kind: str) -> None:
         pairs = pairs_for(engine_named(engine).types(relation), [metric])
         said = answers(scan(engine, relation, ["origin", "gate"], DAYS, pairs), pairs)
     assert pairs, f"no column of this suite has a type that {metric!r} accepts: add one"
-    assert_same(said, truth(FIXED, ["origin", "gate"], DAYS, pairs), FIXED)
+    assert_same(said, truth(FIXED, ["origin", "gate"], DAYS, pairs), pairs, FIXED)
     assert any(value is not None for value in said.values())
 
 
@@ -286,7 +377,7 @@ def test_the_order_of_rows_is_of_no_importance(engine: str, rows: list[Row], pai
     shuffled = data.draw(st.permutations(rows))
     with source(rows, "parquet") as first, source(shuffled, "parquet") as second:
         said = [answers(scan(engine, relation, ["origin"], DAYS, pairs), pairs) for relation in (first, second)]
-    assert_same(*said, rows)
+    assert_same(*said, pairs, rows)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -298,7 +389,7 @@ def test_a_range_in_one_scan_equals_a_scan_per_period(engine: str, rows: list[Ro
         one_by_one: Answers = {}
         for day in DAYS:
             one_by_one |= answers(scan(engine, relation, ["origin"], [day], pairs), pairs)
-    assert_same(at_once, one_by_one, rows)
+    assert_same(at_once, one_by_one, pairs, rows)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -318,20 +409,21 @@ def test_a_value_of_another_type_fails_its_column_in_its_groups_and_nothing_else
         if group.failed:
             assert set(group.failed) == {"whole", "flag"}
             assert "'abc'" in group.failed["whole"]
-    unhurt = {key: value for key, value in answers(found, pairs).items() if key[:2] not in hit or key[2] not in {"whole", "flag"}}
-    assert_same(unhurt, {key: expected[key] for key in unhurt}, FIXED)
+    hurt = {"whole", "flag", ANY_COLUMN}  # the last for its duplicate keys
+    unhurt = {key: value for key, value in answers(found, pairs).items() if key[:2] not in hit or key[2] not in hurt}
+    assert_same(unhurt, {key: expected[key] for key in unhurt}, pairs, FIXED)
     assert len(unhurt) > len(expected) / 2
 
 
 @pytest.mark.parametrize("metric_class", CATALOGUE, ids=lambda metric_class: metric_class.__name__)
 def test_every_metric_tells_what_detectors_and_the_page_need(metric_class: type[Metric]) -> None:
     for metric in instances(metric_class):
-        assert metric.kind in {"ratio", "count", "sum", "mean", "quantile", "extreme", "spread"}
+        assert metric.kind in {"ratio", "count", "sum", "mean", "quantile", "extreme", "spread", "distance"}
         assert metric.bad_direction in {"both", "up", "down"}
         assert metric.needs
-        assert metric.accepts
-        assert metric.unit in {None, "ratio", "rows", "values"}
+        assert metric.accepts or metric.lists
+        assert metric.unit is None or (metric.unit and len(metric.unit) < 30)
         assert metric_class.__doc__
         assert ">>>" in metric_class.__doc__, "a docstring shows the metric at work"
-        if not metric.per_entity:
-            assert metric_class.parse(metric.name) is not None, "a metric's name is what users write, so it parses back"
+        parsed = metric_class.parse(metric.name)
+        assert parsed is None or parsed.name == metric.name, "a metric's name is what users write, so it parses back"

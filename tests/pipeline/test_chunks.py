@@ -205,7 +205,7 @@ def test_too_many_groups_are_not_tried_again(tmp_path: Path, budget: int) -> Non
     """No chunk is small enough for them: an error, after the few scans that lead down to one period."""
     relation = write(tmp_path / "orders.parquet", {0: 2, 20: 300})
     engine = Small(1000)
-    with pytest.raises(LimitExceeded, match="more than max_groups=200 groups in one day") as error:
+    with pytest.raises(LimitExceeded, match="300 groups in one day, more than max_groups=200") as error:
         collect(SqlStore.in_memory(), job(relation, spec=replace(SPEC, max_groups=200), engine=engine), days(31), TASK, budget=budget)
     assert not isinstance(error.value, TooMuchAtOnce)
     assert len(engine.asked) <= (1 if budget > 1000 else 31)

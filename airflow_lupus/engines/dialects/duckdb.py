@@ -28,7 +28,7 @@ class DuckDBDialect(Dialect):
         return super().group(sql, type_)
 
     def seconds(self, sql: str, type_: ColumnType) -> str:
-        if type_.native == "TIMESTAMP WITH TIME ZONE":
+        if type_.native in {"TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"}:
             return f"epoch_us({sql}) / 1e6"
         if type_.native.startswith("TIME") and not type_.native.startswith("TIMESTAMP"):  # a time of day
             return f"epoch_us({sql}) / 1e6"

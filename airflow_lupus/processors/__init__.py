@@ -1,0 +1,6 @@
+"""Metrics of a frame in hand, without Airflow: pandas, Polars, Arrow, DuckDB or Spark."""
+
+from airflow_lupus.processors.base import Processor
+from airflow_lupus.processors.distribution import DistributionProcessor
+
+__all__ = ["DistributionProcessor", "Processor"]
