@@ -10,7 +10,7 @@ from airflow_lupus.exceptions import MissingExtra, SpecError, did_you_mean
 if TYPE_CHECKING:
     from airflow_lupus.engines.base import Engine
 
-ENGINES = {"duckdb": "airflow_lupus.engines.duckdb:DuckDBEngine"}
+ENGINES = {"duckdb": "airflow_lupus.engines.duckdb:DuckDBEngine", "spark": "airflow_lupus.engines.spark:SparkEngine"}
 
 
 def check_engine(name: str) -> str:

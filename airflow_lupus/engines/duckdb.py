@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb  # noqa: TID253  this module is imported when the engine is used
 
-from airflow_lupus.engines.base import Batches, FileSet, Scan
+from airflow_lupus.engines.base import Batches, FileSet, Scan, fetched
 from airflow_lupus.engines.dialects.duckdb import DuckDBDialect
 from airflow_lupus.engines.duckdb_tables import call, check_where, first_line, lenient, quote, read, spool, with_period
-from airflow_lupus.engines.passes import run_passes
+from airflow_lupus.engines.passes import run_passes, shown
 from airflow_lupus.engines.plan import planned, wants_counts
 from airflow_lupus.engines.queries import Queries, Source
 from airflow_lupus.exceptions import LimitExceeded, SourceError, TooMuchAtOnce
@@ -57,12 +57,14 @@ class DuckDBEngine:
         self.max_fetch_rows = max_fetch_rows
 
     def types(self, relation: Relation) -> dict[str, str]:
+        relation = fetched(relation)
         if isinstance(relation, Batches):
             return dict(relation.types)
         with self._connection(relation) as connection:
             return {name: type_.kind for name, type_ in read(connection, relation).columns.items()}
 
     def scan(self, relation: Relation, spec: MeasureSpec, needs: Sequence[Need], periods: Sequence[Period]) -> Scan:
+        relation = fetched(relation)
         with self._connection(relation) as connection, self._errors(spec):
             if isinstance(relation, Batches):
                 table = spool(connection, relation, spec, periods)
@@ -88,18 +90,29 @@ class DuckDBEngine:
         return scan
 
     def explain(self, relation: Relation, spec: MeasureSpec, needs: Sequence[Need], periods: Sequence[Period]) -> str:
+        relation = fetched(relation)
         if isinstance(relation, Batches):
             return relation.query(spec.needed_columns, periods) if relation.query is not None else "(the source gives its rows itself)"
         with self._connection(relation) as connection:
             table = read(connection, relation)
             rows = _rows(connection, table, relation, spec, periods)
             queries = _queries(rows, table, spec, needs)
-            plan = planned(needs)
-            shown = [queries.scalars(plan.scalars)]
-            shown += [queries.elements(column, wanted) for column, wanted in plan.elements.items()]
-            shown += [queries.counts(operand, counted) for operand, counted in plan.counted.items()]
-            shown += [queries.quantiles(operand, primitives) for operand, primitives in plan.quantiles.items()]
-            return ";\n\n".join(shown)
+            return ";\n\n".join(shown(queries, planned(needs)))
+
+    @contextmanager
+    def stream(self, files: FileSet, spec: MeasureSpec, columns: Sequence[str]) -> Iterator[tuple[Table, Iterator[pa.Table]]]:
+        """The rows of files, for an engine that cannot read them itself; and of some columns the text of what is not of their type."""
+        import pyarrow as pa
+
+        with self._connection(files) as connection, self._errors(spec):
+            table, _ = lenient(files, read(connection, files), spec, columns)
+            reader = connection.sql(f"SELECT * FROM {table.sql}").to_arrow_reader(BATCH)
+            yield table, (pa.Table.from_batches([batch], reader.schema) for batch in _or_empty(reader))
+
+    def broken_files(self, files: FileSet, spec: MeasureSpec) -> dict[str, str]:
+        """Which files cannot be read to their end."""
+        with self._connection(files) as connection:
+            return self._broken_files(connection, files, spec)
 
     @contextmanager
     def _errors(self, spec: MeasureSpec) -> Iterator[None]:
@@ -164,6 +177,17 @@ class DuckDBEngine:
             except duckdb.Error as error:
                 broken[file.path] = first_line(error)
         return broken
+
+
+def _or_empty(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Batches, or where there are none an empty one."""
+    import pyarrow as pa
+
+    batch = None
+    for batch in reader:
+        yield batch
+    if batch is None:
+        yield pa.RecordBatch.from_pylist([], reader.schema)
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,7 @@ def run_passes(
         assembly.add_quantiles(fetch(queries.quantiles(operand, primitives)), operand, primitives)
     if plan.powers:
         shifts = assembly.shifts(plan.powers)
-        columns = {operand.name if isinstance(operand, Elements) else None for operand, _ in plan.powers}
-        for list_column in sorted(columns, key=str):
-            own = [need for need in plan.powers if (need[0].name if isinstance(need[0], Elements) else None) == list_column]
+        for list_column, own in _powers(plan).items():
             assembly.add_powers(fetch(queries.powers(list_column, own, shifts)), own)
     first_text = len(plan.scalars)
     unfit = {
@@ -54,3 +52,23 @@ def run_passes(
         for i, column in enumerate(queries.source.unfit)
     }
     return assembly.scan(needs, unfit)
+
+
+def shown(queries: Queries, plan: Plan) -> list[str]:
+    """The queries of a plan, to look at. What is shifted by a mean that only the scan knows is shown with 0."""
+    passes = [queries.scalars(plan.scalars)]
+    passes += [queries.elements(column, wanted) for column, wanted in plan.elements.items()]
+    for operand, counted in plan.counted.items():
+        passes.append(queries.counts(operand, counted) if counted.fetched else queries.reduced(operand, counted, counted.needs))
+    passes += [queries.quantiles(operand, primitives) for operand, primitives in plan.quantiles.items()]
+    shifts = dict.fromkeys((operand for operand, _ in plan.powers), 0.0)
+    return passes + [queries.powers(list_column, own, shifts) for list_column, own in _powers(plan).items()]
+
+
+def _powers(plan: Plan) -> dict[str | None, list[Need]]:
+    """List column, or None for what is of rows → the third and fourth moments of a query."""
+    columns = {operand.name if isinstance(operand, Elements) else None for operand, _ in plan.powers}
+    return {
+        column: [need for need in plan.powers if (need[0].name if isinstance(need[0], Elements) else None) == column]
+        for column in sorted(columns, key=str)
+    }
