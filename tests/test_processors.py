@@ -80,9 +80,8 @@ def test_the_slide_on_every_library(library: str, tmp_path: Any) -> None:
 
 def test_predictions() -> None:
     answers = pd.DataFrame({"pred": [1, 0, 1], "gt": [1, 1, 1], "who": ["a", "b", "b"]})
-    found = ClassificationProcessor(
-        answers, prediction="pred", ground_truth="gt", metrics=["accuracy"], group_columns=["who"]
-    ).get_metrics()
+    described = {"prediction": "pred", "ground_truth": "gt"}
+    found = ClassificationProcessor(answers, metrics=["accuracy"], group_columns=["who"], **described).get_metrics()
     assert dict(zip(found["who"].fillna("all"), found["value"], strict=True)) == pytest.approx({"a": 1, "b": 0.5, "all": 2 / 3})
     found = RegressionProcessor(answers, metrics=["mae"], **described).get_metrics()
     assert found["value"].tolist() == pytest.approx([1 / 3])

@@ -102,7 +102,9 @@ def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence
         else:
             records[period] = PeriodRecord(period, PeriodStatus.EMPTY, 0, "the source has no rows for this period")
             points.add_empty(period)
-    bytes_read = opened.relation.size if isinstance(opened.relation, FileSet) else None
+    bytes_read = scan.bytes_read
+    if bytes_read is None and isinstance(opened.relation, FileSet):
+        bytes_read = opened.relation.size
     measurement = Measurement(_in_order(records), points.by_series(), scan.rows_read, bytes_read, partials=tuple(points.partials))
     return Measured(measurement, _scope(spec, pairs), points.failed)
 
