@@ -51,8 +51,8 @@ ui-check: ui  ## type-check and test the page, and prove that the committed bund
 	cd $(UI) && $(NPM) run check && $(NPM) test
 	git diff --exit-code -- airflow_lupus/plugin/static
 
-bench-collect: $(STAMP)  ## measure collecting beside pandas, a run a day, and a plain scan
-	PYTHONPATH=demo $(BIN)/python benchmarks/collect.py
+bench-collect: $(STAMP)  ## measure collecting beside naive Spark and plain scans: the table to beat (needs Java 17)
+	PYSPARK_PYTHON=$(BIN)/python $(BIN)/python benchmarks/collect.py $(ARGS)
 
 bench-store: $(STAMP)  ## measure the store beside the database's own means
 	PYTHONPATH=tests $(BIN)/python benchmarks/store.py $(ARGS)
