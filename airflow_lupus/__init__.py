@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from airflow_lupus.engines import Spark
     from airflow_lupus.notifications.slack import SlackNotifier
     from airflow_lupus.operators.collect import MetricCollectOperator
     from airflow_lupus.operators.detect import AnomalyDetectOperator
@@ -31,6 +32,7 @@ _WHERE = {
     "MonitorOperator": "airflow_lupus.operators.monitor",
     "Query": "airflow_lupus.sources",
     "SlackNotifier": "airflow_lupus.notifications.slack",
+    "Spark": "airflow_lupus.engines",
     "SparkTable": "airflow_lupus.sources",
     "Table": "airflow_lupus.sources",
     "TableMetrics": "airflow_lupus.specs",
@@ -48,6 +50,7 @@ __all__ = [
     "MonitorOperator",
     "Query",
     "SlackNotifier",
+    "Spark",
     "SparkTable",
     "Table",
     "TableMetrics",

@@ -76,7 +76,8 @@ Relation = FileSet | Batches | SparkRelation
 def fetched(relation: Relation) -> FileSet | Batches:
     """The relation as engines have it that read rows themselves."""
     if isinstance(relation, SparkRelation):
-        msg = f'{relation.table or "a Spark frame"!r} is read by Spark alone: say engine="spark"'
+        what = "a Spark frame" if relation.frame is not None else f"SparkTable({relation.table!r})"
+        msg = f'{what} is read by Spark alone: say engine="spark"'
         raise SpecError(msg)
     return relation
 

@@ -19,11 +19,11 @@ from airflow_lupus.exceptions import DataMissing, LimitExceeded, SourceError, Sp
 from airflow_lupus.metrics.operands import Elements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import Self
 
     import pyarrow as pa
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
     from airflow_lupus.engines.base import Relation
     from airflow_lupus.engines.spark_spool import Spool
@@ -42,7 +42,9 @@ FEW = 2_000
 """… which so many are."""
 AT_ONCE = 4
 """Queries that Spark is given at once, so that its cores have work while one ends."""
-PARTITIONS = "spark.sql.shuffle.partitions"
+OF_FILES = frozenset({"LogicalRelation", "HiveTableRelation", "DataSourceV2ScanRelation"})
+UNKNOWN = 2**62
+"""Spark's size of what it knows no size of is at least this."""
 
 
 class SparkEngine:
@@ -91,7 +93,6 @@ class SparkEngine:
 
     def scan(self, relation: Relation, spec: MeasureSpec, needs: Sequence[Need], periods: Sequence[Period]) -> Scan:
         spark = self._spark(relation)
-        read = _bytes_read(spark)
         try:
             with self._errors(spec), settings(spark), spooling(spark, self.shared_path) as spool:
                 table = self._table(spool, relation, spec, needs, periods)
@@ -107,8 +108,6 @@ class SparkEngine:
                 return Scan.nothing(broken)
             found = self.scan(whole, spec, needs, periods)
             found.failed_files = {**broken, **found.failed_files}
-        if read is not None and is_native(relation):
-            found.bytes_read = (_bytes_read(spark) or 0) - read
         return found
 
     def explain(self, relation: Relation, spec: MeasureSpec, needs: Sequence[Need], periods: Sequence[Period]) -> str:
@@ -158,9 +157,28 @@ class SparkEngine:
         self, spark: SparkSession, table: Table, relation: Relation, spec: MeasureSpec, needs: Sequence[Need], periods: Sequence[Period]
     ) -> Scan:
         with _queries(spark, table, relation, spec, needs, periods) as queries, _Answers(spark, self.max_fetch_rows, spec) as answers:
-            plan = planned(needs, answers.few(queries, wants_counts(needs)))
-            answers.ask(shown(queries, plan))
-            return run_passes(queries, plan, needs, answers.fetch, spec, periods)
+            few = answers.few(queries, wants_counts(needs))
+            answers.ask(shown(queries, planned(needs, few)))
+            found = self.passes(queries, few, needs, answers.fetch, spec, periods)
+            if isinstance(relation, SparkRelation):
+                found.bytes_read = _size(spark.sql(f"SELECT {queries.source_columns()} FROM {queries.source.sql} s"))
+            return found
+
+    def passes(
+        self,
+        queries: Queries,
+        few: Collection[Operand],
+        needs: Sequence[Need],
+        fetch: Callable[[str], pa.Table],
+        spec: MeasureSpec,
+        periods: Sequence[Period],
+    ) -> Scan:
+        """Run the passes of a scan.
+
+        :param few: what has few different values.
+        :param fetch: what answers a query.
+        """
+        return run_passes(queries, planned(needs, few), needs, fetch, spec, periods)
 
     def _broken_files(self, spark: SparkSession, relation: FileSet, spec: MeasureSpec) -> dict[str, str]:
         """Which files cannot be read to their end, found by reading each alone."""
@@ -279,9 +297,12 @@ def settings(spark: SparkSession) -> Iterator[None]:
                 spark.conf.set(name, value)
 
 
-def _bytes_read(spark: SparkSession) -> int | None:
-    """What the session's executors have read of files so far; Spark Connect does not say."""
-    if ".connect." in type(spark).__module__:
+def _size(frame: DataFrame) -> int | None:
+    """Bytes of the files that a frame's rows are in, each counted once. Spark Connect does not tell, nor do tables without files."""
+    plan = getattr(frame, "_jdf", None)
+    if plan is None:
         return None
-    executors = spark.sparkContext._jsc.sc().statusStore().executorList(False)
-    return sum(int(executors.apply(i).totalInputBytes()) for i in range(executors.size()))
+    leaves = plan.queryExecution().optimizedPlan().collectLeaves()
+    files = [leaf for leaf in (leaves.apply(i) for i in range(leaves.size())) if leaf.nodeName() in OF_FILES]
+    sizes = [int(str(leaf.stats().sizeInBytes())) for leaf in files]
+    return sum(sizes) if sizes and max(sizes) < UNKNOWN else None

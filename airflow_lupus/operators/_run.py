@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, BaseSensorOperator
     from airflow.sdk.definitions.context import Context
 
+    from airflow_lupus.engines import Spark
     from airflow_lupus.engines.base import Engine
     from airflow_lupus.pipeline.collecting import Collected
     from airflow_lupus.sources import Source
@@ -91,13 +92,17 @@ def is_backfill(context: Context) -> bool:
     return str(getattr(context.get("dag_run"), "run_type", "")).rsplit(".", maxsplit=1)[-1].lower() == "backfill"
 
 
-def make_engine(name: str) -> Engine:
+def make_engine(engine: str | Spark, source: Source) -> Engine:
     """An engine within the limits that `[lupus]` in Airflow's configuration sets."""
-    from airflow_lupus.engines import engine_named
+    from airflow_lupus.engines import Spark, engine_named
 
-    if name != "duckdb":
-        return engine_named(name)
-    return engine_named(name, memory_limit=config.get("duckdb_memory_limit"), threads=int(config.get("duckdb_threads")))
+    if isinstance(engine, Spark) or engine == "spark":
+        from airflow_lupus.hooks.spark import spark_engine
+
+        return spark_engine(engine if isinstance(engine, Spark) else Spark(), source)
+    if engine != "duckdb":
+        return engine_named(engine)
+    return engine_named(engine, memory_limit=config.get("duckdb_memory_limit"), threads=int(config.get("duckdb_threads")))
 
 
 def follow(task: BaseOperator | BaseSensorOperator, source: Source) -> None:

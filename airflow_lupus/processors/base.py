@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_lupus.engines import engine_named
+from airflow_lupus.engines.base import SparkRelation
 from airflow_lupus.exceptions import SpecError
 from airflow_lupus.model import Grain, Period
 from airflow_lupus.pipeline.frames import frame_batches
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from airflow_lupus.engines.base import Batches
     from airflow_lupus.specs import MetricSet
 
 
@@ -61,8 +61,9 @@ class Processor:
         """The same as an Arrow table."""
         now = datetime.now(UTC)
         period = Period(datetime.fromtimestamp(0, UTC), now)
-        engine = engine_named("duckdb")
-        relation: Batches = frame_batches("the frame", self.frame, self.spec)
+        spark = type(self.frame).__module__.startswith("pyspark.")
+        engine = engine_named("spark" if spark else "duckdb")
+        relation = SparkRelation(frame=self.frame) if spark else frame_batches("the frame", self.frame, self.spec)
         pairs = self.spec.pairs(engine.types(relation))
         return tidy(self.spec, pairs, engine.scan(relation, self.spec, needed(self.spec, pairs), [period]))
 
@@ -72,6 +73,10 @@ def _like(frame: Any, table: pa.Table) -> Any:
     library = type(frame).__module__.partition(".")[0]
     if library == "pandas":
         return table.to_pandas()
+    if library == "pyspark":
+        from airflow_lupus.engines.spark_spool import Spool
+
+        return Spool(frame.sparkSession, None).frame([table])
     if library == "polars":
         import polars as pl
 
