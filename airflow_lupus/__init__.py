@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from airflow_lupus.engines import Spark
     from airflow_lupus.metric_sets.classification import Classification
     from airflow_lupus.metric_sets.fairness import Fairness
     from airflow_lupus.metric_sets.own import PythonMetric, Ratio, SqlMetric
@@ -48,6 +49,7 @@ _WHERE = {
     "Regression": "airflow_lupus.metric_sets.regression",
     "SlackNotifier": "airflow_lupus.notifications.slack",
     "SqlMetric": "airflow_lupus.metric_sets.own",
+    "Spark": "airflow_lupus.engines",
     "SparkTable": "airflow_lupus.sources",
     "Table": "airflow_lupus.sources",
     "TableMetrics": "airflow_lupus.specs",
@@ -75,6 +77,7 @@ __all__ = [
     "Regression",
     "RegressionProcessor",
     "SlackNotifier",
+    "Spark",
     "SparkTable",
     "SqlMetric",
     "Table",

@@ -49,6 +49,15 @@ OPTIONS = {
     ),
     "duckdb_memory_limit": Option("Memory that DuckDB may take in one task before it spills to disk.", "string", "2GB", "8GB"),
     "duckdb_threads": Option("Cores that DuckDB may use in one task.", "integer", "2", "4"),
+    "spark_master": Option(
+        "Spark's master where a task measures with Spark and names no connection: with local[n], n cores of the worker.",
+        "string",
+        "local[2]",
+        "local[4]",
+    ),
+    "spark_driver_memory": Option(
+        "Memory of Spark's driver in one task; where the master is local, all that Spark has.", "string", "2g", "8g"
+    ),
 }
 
 

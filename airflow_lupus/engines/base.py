@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One readable file, and the period that its path names, if it does."""
+    """One own_or_fetched file, and the period that its path names, if it does."""
 
     path: str
     period: Period | None = None
@@ -33,7 +33,7 @@ class SourceFile:
 
 @dataclass
 class FileSet:
-    """Files of one format, checked to be readable when they were opened."""
+    """Files of one format, checked to be own_or_fetched when they were opened."""
 
     files: list[SourceFile]
     format: str
@@ -92,10 +92,19 @@ class SparkRelation:
 Relation = FileSet | Batches | SqlRelation | SparkRelation
 
 
+Readable = FileSet | Batches | SparkRelation
+
+
+def own_or_fetched(relation: Relation) -> Readable:
+    """The relation as Spark has it: of a database's table its rows."""
+    return relation.rows if isinstance(relation, SqlRelation) else relation
+
+
 def fetched(relation: Relation) -> FileSet | Batches:
     """The relation as engines have it that read rows themselves."""
     if isinstance(relation, SparkRelation):
-        msg = f'{relation.table or "a Spark frame"!r} is read by Spark alone: say engine="spark"'
+        what = "a Spark frame" if relation.frame is not None else f"SparkTable({relation.table!r})"
+        msg = f'{what} is read by Spark alone: say engine="spark"'
         raise SpecError(msg)
     return relation.rows if isinstance(relation, SqlRelation) else relation
 

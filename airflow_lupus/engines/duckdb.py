@@ -191,9 +191,14 @@ def _or_empty(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
     batch = None
-    for batch in reader:
-        yield batch
+    try:
+        for batch in reader:
+            yield batch
+    except OSError as error:  # so Arrow has DuckDB's own errors
+        raise duckdb.Error(str(error)) from error
     if batch is None:
+        import pyarrow as pa
+
         yield pa.RecordBatch.from_pylist([], reader.schema)
 
 

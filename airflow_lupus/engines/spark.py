@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from airflow_lupus.engines.base import Batches, FileSet, Scan, SparkRelation, SqlRelation
+from airflow_lupus.engines.base import Batches, FileSet, Scan, SparkRelation, own_or_fetched
 from airflow_lupus.engines.dialects.spark import SparkDialect
 from airflow_lupus.engines.passes import explained, run_passes
 from airflow_lupus.engines.plan import planned, wants_counts
@@ -19,13 +19,13 @@ from airflow_lupus.exceptions import DataMissing, LimitExceeded, SourceError, Sp
 from airflow_lupus.metrics.operands import Elements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import Self
 
     import pyarrow as pa
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
-    from airflow_lupus.engines.base import Relation
+    from airflow_lupus.engines.base import Readable, Relation
     from airflow_lupus.engines.spark_spool import Spool
     from airflow_lupus.metrics.base import Need
     from airflow_lupus.metrics.operands import Operand
@@ -36,14 +36,15 @@ log = logging.getLogger(__name__)
 
 LOCAL = {"spark.driver.memory": "2g", "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
 """Of a session that the engine starts itself: Spark's own default is a page on a port and the whole machine."""
-Readable = FileSet | Batches | SparkRelation
 LOOKED_AT = 20_000
 """Rows from which it is told whether a column has few different values …"""
 FEW = 2_000
 """… which so many are."""
 AT_ONCE = 4
 """Queries that Spark is given at once, so that its cores have work while one ends."""
-PARTITIONS = "spark.sql.shuffle.partitions"
+OF_FILES = frozenset({"LogicalRelation", "HiveTableRelation", "DataSourceV2ScanRelation"})
+UNKNOWN = 2**62
+"""Spark's size of what it knows no size of is at least this."""
 
 
 class SparkEngine:
@@ -80,7 +81,7 @@ class SparkEngine:
         self.shared_path = shared_path
 
     def types(self, relation: Relation) -> dict[str, str]:
-        relation = _readable(relation)
+        relation = own_or_fetched(relation)
         if isinstance(relation, Batches):
             return dict(relation.types)
         if isinstance(relation, FileSet) and not is_native(relation):
@@ -92,9 +93,8 @@ class SparkEngine:
             return {name: type_.kind for name, type_ in opened(spark, relation).columns.items()}
 
     def scan(self, relation: Relation, spec: MeasureSpec, needs: Sequence[Need], periods: Sequence[Period]) -> Scan:
-        relation = _readable(relation)
+        relation = own_or_fetched(relation)
         spark = self._spark(relation)
-        read = _bytes_read(spark)
         try:
             with self._errors(spec), settings(spark), spooling(spark, self.shared_path) as spool:
                 table = self._table(spool, relation, spec, needs, periods)
@@ -110,12 +110,10 @@ class SparkEngine:
                 return Scan.nothing(broken)
             found = self.scan(whole, spec, needs, periods)
             found.failed_files = {**broken, **found.failed_files}
-        if read is not None and is_native(relation):
-            found.bytes_read = (_bytes_read(spark) or 0) - read
         return found
 
     def explain(self, relation: Relation, spec: MeasureSpec, needs: Sequence[Need], periods: Sequence[Period]) -> str:
-        relation = _readable(relation)
+        relation = own_or_fetched(relation)
         if isinstance(relation, Batches):
             return relation.query(spec.needed_columns, periods) if relation.query is not None else "(the source gives its rows itself)"
         spark = self._spark(relation)
@@ -162,9 +160,28 @@ class SparkEngine:
         self, spark: SparkSession, table: Table, relation: Readable, spec: MeasureSpec, needs: Sequence[Need], periods: Sequence[Period]
     ) -> Scan:
         with _queries(spark, table, relation, spec, needs, periods) as queries, _Answers(spark, self.max_fetch_rows, spec) as answers:
-            plan = planned(needs, answers.few(queries, wants_counts(needs)))
-            answers.ask(explained(queries, plan))
-            return run_passes(queries, plan, needs, answers.fetch, spec, periods)
+            few = answers.few(queries, wants_counts(needs))
+            answers.ask(explained(queries, planned(needs, few)))
+            found = self.passes(queries, few, needs, answers.fetch, spec, periods)
+            if isinstance(relation, SparkRelation):
+                found.bytes_read = _size(spark.sql(f"SELECT {queries.source_columns()} FROM {queries.source.sql} s"))
+            return found
+
+    def passes(
+        self,
+        queries: Queries,
+        few: Collection[Operand],
+        needs: Sequence[Need],
+        fetch: Callable[[str], pa.Table],
+        spec: MeasureSpec,
+        periods: Sequence[Period],
+    ) -> Scan:
+        """Run the passes of a scan.
+
+        :param few: what has few different values.
+        :param fetch: what answers a query.
+        """
+        return run_passes(queries, planned(needs, few), needs, fetch, spec, periods)
 
     def _broken_files(self, spark: SparkSession, relation: FileSet, spec: MeasureSpec) -> dict[str, str]:
         """Which files cannot be read to their end, found by reading each alone."""
@@ -197,11 +214,6 @@ class SparkEngine:
                 raise TooMuchAtOnce(msg) from error
             msg = f"Spark could not measure dataset {spec.dataset!r}: {reason(error)}"
             raise SourceError(msg) from error
-
-
-def _readable(relation: Relation) -> Readable:
-    """The relation as Spark reads it: a table of a database by its rows."""
-    return relation.rows if isinstance(relation, SqlRelation) else relation
 
 
 class _Answers:
@@ -288,9 +300,12 @@ def settings(spark: SparkSession) -> Iterator[None]:
                 spark.conf.set(name, value)
 
 
-def _bytes_read(spark: SparkSession) -> int | None:
-    """What the session's executors have read of files so far; Spark Connect does not say."""
-    if ".connect." in type(spark).__module__:
+def _size(frame: DataFrame) -> int | None:
+    """Bytes of the files that a frame's rows are in, each counted once. Spark Connect does not tell, nor do tables without files."""
+    plan = getattr(frame, "_jdf", None)
+    if plan is None:
         return None
-    executors = spark.sparkContext._jsc.sc().statusStore().executorList(False)
-    return sum(int(executors.apply(i).totalInputBytes()) for i in range(executors.size()))
+    leaves = plan.queryExecution().optimizedPlan().collectLeaves()
+    files = [leaf for leaf in (leaves.apply(i) for i in range(leaves.size())) if leaf.nodeName() in OF_FILES]
+    sizes = [int(str(leaf.stats().sizeInBytes())) for leaf in files]
+    return sum(sizes) if sizes and max(sizes) < UNKNOWN else None

@@ -33,8 +33,8 @@ class Spool:
         path = self.folder / f"{uuid4().hex}.parquet" if self.folder else None
         writer, kept = None, []
         for table in tables:
-            schema = schema or _readable(table.schema)
-            fitting = table.cast(schema, safe=False)
+            fitting = readable(table) if schema is None else table.cast(schema, safe=False)
+            schema = fitting.schema
             if path is None:
                 kept.append(fitting)
                 continue
@@ -84,11 +84,11 @@ def _writer(path: Path, schema: pa.Schema) -> parquet.ParquetWriter:
     return parquet.ParquetWriter(path, schema)
 
 
-def _readable(schema: pa.Schema) -> pa.Schema:
+def readable(table: pa.Table) -> pa.Table:
     """The same columns in types that Spark has."""
     import pyarrow as pa
 
-    return pa.schema([pa.field(field.name, _type(field.type)) for field in schema])
+    return table.cast(pa.schema([pa.field(field.name, _type(field.type)) for field in table.schema]), safe=False)
 
 
 def _type(type_: Any) -> Any:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_lupus.engines.base import SparkRelation
 from airflow_lupus.exceptions import SpecError
+from airflow_lupus.pipeline.measuring import Opened
 from airflow_lupus.sources import KINDS, Delta, Files, Frame, Iceberg, Query, Source, SparkTable, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_lupus.model import Period
-    from airflow_lupus.pipeline.measuring import Opened
     from airflow_lupus.specs import MeasureSpec
 
 
@@ -46,7 +47,6 @@ def open_source(source: Source, periods: Sequence[Period], spec: MeasureSpec) ->
 
         return open_frame(source, periods, spec)
     if isinstance(source, SparkTable):
-        msg = f'SparkTable({source.name!r}) is read by Spark alone: say engine="spark"'
-        raise SpecError(msg)
+        return Opened(SparkRelation(source.name))
     msg = f"{source!r} is not a source: {KINDS}"
     raise SpecError(msg)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, BaseSensorOperator
     from airflow.sdk.definitions.context import Context
 
+    from airflow_lupus.engines import Spark
     from airflow_lupus.engines.base import Engine
     from airflow_lupus.pipeline.collecting import Collected
     from airflow_lupus.sources import Source
@@ -91,16 +92,21 @@ def is_backfill(context: Context) -> bool:
     return str(getattr(context.get("dag_run"), "run_type", "")).rsplit(".", maxsplit=1)[-1].lower() == "backfill"
 
 
-def make_engine(name: str) -> Engine:
+def make_engine(engine: str | Spark, source: Source) -> Engine:
     """An engine within the limits that `[lupus]` in Airflow's configuration sets."""
-    from airflow_lupus.engines import AUTO, engine_named
+    from airflow_lupus.engines import AUTO, Spark, engine_named
+    from airflow_lupus.sources import SparkTable
 
+    if isinstance(engine, Spark) or engine == "spark" or (engine == AUTO and isinstance(source, SparkTable)):
+        from airflow_lupus.hooks.spark import spark_engine
+
+        return spark_engine(engine if isinstance(engine, Spark) else Spark(), source)
     most = int(config.get("max_fetch_rows"))
     limits: dict[str, dict[str, Any]] = {
         "duckdb": {"memory_limit": config.get("duckdb_memory_limit"), "threads": int(config.get("duckdb_threads")), "max_fetch_rows": most},
         "sql": {"max_fetch_rows": most},
     }
-    return engine_named(name, options=limits) if name == AUTO else engine_named(name, **limits.get(name, {}))
+    return engine_named(engine, options=limits) if engine == AUTO else engine_named(engine, **limits.get(engine, {}))
 
 
 def follow(task: BaseOperator | BaseSensorOperator, source: Source) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink
     from airflow.sdk.definitions.context import Context
 
+    from airflow_lupus.engines import Spark
     from airflow_lupus.model import Period, TaskRef
     from airflow_lupus.periods import Resolved
     from airflow_lupus.pipeline.collecting import Collected, Job
@@ -62,8 +63,8 @@ class MetricCollectOperator(BaseOperator):
         others together are `other`.
     :param max_groups: more groups in one period than this stop the task with a message …
     :param max_entities: … and so do more values of a column in a group, for metrics per entity.
-    :param engine: what aggregates: `duckdb`, in this task; `sql`, the database that has the table; `auto`: the database where it is
-        PostgreSQL, otherwise DuckDB. The log says which, and why.
+    :param engine: what aggregates: `duckdb`, in this task; `sql`, the database that has the table; `spark`, or a `Spark` that says which;
+        `auto`: the database where it is PostgreSQL, Spark where the source is a Spark table, otherwise DuckDB. The log says which, and why.
     :param period: an ISO date or time whose period is measured, a pair of them as a half-open range, or `current`; templated.
     :param period_offset: measure so many periods later (or, negative, earlier) than the rule says: −7 for labels that come a week late.
     :param recollect: measure so many earlier periods again, since late rows arrive.
@@ -110,7 +111,7 @@ class MetricCollectOperator(BaseOperator):
         top: Mapping[str, int] | None = None,
         max_groups: int = 10_000,
         max_entities: int = 10_000,
-        engine: str = "auto",
+        engine: str | Spark = "auto",
         period: str | tuple[str, str] | None = None,
         period_offset: int = 0,
         recollect: int = 0,
@@ -197,7 +198,7 @@ class MetricCollectOperator(BaseOperator):
             spec,
             self.source.definition(),
             lambda periods: open_source(self.source, periods, spec),
-            _run.make_engine(self.engine),
+            _run.make_engine(self.engine, self.source),
             self.dataset_info,
             self.on_schema_change == "follow",
         )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk.definitions.context import Context
 
+    from airflow_lupus.engines import Spark
     from airflow_lupus.model import DimensionValue, Period
     from airflow_lupus.notifications.delivery import Callback
     from airflow_lupus.periods import Resolved
@@ -57,7 +58,7 @@ class DataMissingSensor(BaseSensorOperator):
         timezone: str | None = None,
         time_column_timezone: str = "UTC",
         where: str | None = None,
-        engine: str = "auto",
+        engine: str | Spark = "auto",
         period: str | tuple[str, str] | None = None,
         period_offset: int = 0,
         **kwargs: Any,
@@ -119,7 +120,7 @@ class DataMissingSensor(BaseSensorOperator):
         readable = [period for period in resolved.periods if period not in opened.absent and period not in opened.failed]
         if opened.relation is None or not readable:
             return lacking
-        engine = _run.make_engine(self.engine)
+        engine = _run.make_engine(self.engine, self.source)
         try:
             spec.pairs(engine.types(opened.relation))
             scan = engine.scan(opened.relation, spec, [], readable)

@@ -86,7 +86,9 @@ CSV_NULL = "\\N"
 KINDS = ("parquet", "csv", "batches")
 KINDS_OF = {"sql": ("postgres",)}
 """Engine → the kinds of source that it reads, where they are not `KINDS`."""
-CASES = [(engine, kind) for engine in ENGINES for kind in KINDS_OF.get(engine, KINDS)]
+QUICK = [engine for engine in ENGINES if engine != "spark"]
+"""Spark takes a second for what the others do in a hundredth: it measures everything at once, here and in `tests/engines/test_spark.py`."""
+CASES = [(engine, kind) for engine in QUICK for kind in KINDS_OF.get(engine, KINDS)]
 Row = dict[str, Any]
 
 
@@ -375,6 +377,16 @@ def test_each_metric_alone(engine: str, metric: Metric, kind: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_all_metrics_at_once(engine: str, request: pytest.FixtureRequest) -> None:
+    if engine == "spark":
+        request.getfixturevalue("spark")
+    pairs = pairs_for(TYPES)
+    with source(FIXED, KINDS_OF.get(engine, KINDS)[0]) as relation:
+        said = answers(scan(engine, relation, ["origin", "gate"], DAYS, pairs), pairs)
+    assert_same(said, truth(FIXED, ["origin", "gate"], DAYS, pairs), pairs, FIXED)
+
+
+@pytest.mark.parametrize("engine", QUICK)
 @given(rows=ROWS_OF, pairs=SOME_PAIRS, data=st.data())
 @settings(max_examples=10, deadline=None)
 def test_the_order_of_rows_is_of_no_importance(engine: str, rows: list[Row], pairs: list[tuple[str, Metric]], data: st.DataObject) -> None:
@@ -385,7 +397,7 @@ def test_the_order_of_rows_is_of_no_importance(engine: str, rows: list[Row], pai
     assert_same(*said, pairs, rows)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", QUICK)
 @given(rows=ROWS_OF, pairs=SOME_PAIRS)
 @settings(max_examples=10, deadline=None)
 def test_a_range_in_one_scan_equals_a_scan_per_period(engine: str, rows: list[Row], pairs: list[tuple[str, Metric]]) -> None:

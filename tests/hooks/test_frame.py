@@ -16,8 +16,10 @@ from airflow.sdk import DAG, task
 from airflow.sdk.definitions._internal.templater import Templater
 
 from airflow_lupus import ColumnMetrics, DataMissingSensor, Frame, MetricCollectOperator, SparkTable, TableMetrics
+from airflow_lupus.engines import engine_named
 from airflow_lupus.exceptions import DataMissing, SourceError, SpecError
 from airflow_lupus.hooks.source import open_source
+from airflow_lupus.pipeline.measuring import measure
 from support.context import context
 from support.sources import SPEC, counts, days, reasons, rows
 
@@ -144,7 +146,7 @@ def test_names_of_frames() -> None:
 
 def test_only_spark_reads_its_tables() -> None:
     with pytest.raises(SpecError, match=r"SparkTable\('mart.orders'\) is read by Spark alone: say engine=\"spark\""):
-        open_source(SparkTable("mart.orders"), days(5), SPEC)
+        measure(SPEC, open_source(SparkTable("mart.orders"), days(5), SPEC), engine_named("duckdb"), days(5))
 
 
 def test_an_upstream_tasks_frame_comes_through_xcom() -> None:

@@ -33,7 +33,7 @@ class DuckDBDialect(Dialect):
 
     def seconds(self, sql: str, type_: ColumnType) -> str:
         if type_.native in {"TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"}:
-            return f"epoch_us({sql}) / 1e6"
+            return f"epoch_us(CAST({sql} AS TIMESTAMPTZ)) / 1e6"
         if type_.native.startswith("TIME") and not type_.native.startswith("TIMESTAMP"):  # a time of day
             return f"epoch_us({sql}) / 1e6"
         zone = self.date_timezone if type_.native == "DATE" else self.timezone
