@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from airflow_lupus.metric_sets.drift import Baseline, Drift
     from airflow_lupus.notifications.slack import SlackNotifier
     from airflow_lupus.operators.collect import MetricCollectOperator
     from airflow_lupus.operators.detect import AnomalyDetectOperator
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "AnomalyDetectOperator": "airflow_lupus.operators.detect",
+    "Baseline": "airflow_lupus.metric_sets.drift",
     "ColumnMetrics": "airflow_lupus.specs",
     "DataMissingSensor": "airflow_lupus.sensors.data_missing",
     "Delta": "airflow_lupus.sources",
+    "Drift": "airflow_lupus.metric_sets.drift",
     "Files": "airflow_lupus.sources",
     "Frame": "airflow_lupus.sources",
     "Iceberg": "airflow_lupus.sources",
@@ -38,9 +41,11 @@ _WHERE = {
 
 __all__ = [
     "AnomalyDetectOperator",
+    "Baseline",
     "ColumnMetrics",
     "DataMissingSensor",
     "Delta",
+    "Drift",
     "Files",
     "Frame",
     "Iceberg",

@@ -22,6 +22,7 @@ from airflow_lupus.metrics.counts import (
     ZeroCount,
     ZeroRatio,
 )
+from airflow_lupus.metrics.drift import DRIFT
 from airflow_lupus.metrics.entities import EntityCount, Entropy, Frequency, Unique
 from airflow_lupus.metrics.keys import DuplicateRatio
 from airflow_lupus.metrics.lengths import LengthStatistic
@@ -64,6 +65,7 @@ CATALOGUE: tuple[type[Metric], ...] = (
     Quantile,
     Iqr,
     LengthStatistic,
+    *DRIFT,
 )
 OF_TIMES: dict[type[Metric], type[Metric]] = {Min: Earliest, Max: Latest}
 """What some metrics mean of a column of times."""
@@ -94,6 +96,7 @@ def metric_named(name: str, family: str = "column") -> Metric:
 WRITTEN = {
     "column": "a column: column_metrics={…}",
     "table": "the table: metrics=[TableMetrics([…])]",
+    "drift": "a column against a reference: metrics=[Drift({…}, reference=…)]",
 }
 """Family → where users name metrics of it."""
 
