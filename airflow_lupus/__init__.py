@@ -12,10 +12,13 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from airflow_lupus.metric_sets.drift import Baseline, Drift
+    from airflow_lupus.metric_sets.own import PythonMetric, Ratio, SqlMetric
+    from airflow_lupus.metric_sets.ranking import Ranking
     from airflow_lupus.notifications.slack import SlackNotifier
     from airflow_lupus.operators.collect import MetricCollectOperator
     from airflow_lupus.operators.detect import AnomalyDetectOperator
     from airflow_lupus.operators.monitor import MonitorOperator
+    from airflow_lupus.processors import DistributionProcessor
     from airflow_lupus.sensors.data_missing import DataMissingSensor
     from airflow_lupus.sources import Delta, Files, Frame, Iceberg, Query, SparkTable, Table
     from airflow_lupus.specs import ColumnMetrics, TableMetrics
@@ -26,6 +29,7 @@ _WHERE = {
     "ColumnMetrics": "airflow_lupus.specs",
     "DataMissingSensor": "airflow_lupus.sensors.data_missing",
     "Delta": "airflow_lupus.sources",
+    "DistributionProcessor": "airflow_lupus.processors",
     "Drift": "airflow_lupus.metric_sets.drift",
     "Files": "airflow_lupus.sources",
     "Frame": "airflow_lupus.sources",
@@ -33,7 +37,11 @@ _WHERE = {
     "MetricCollectOperator": "airflow_lupus.operators.collect",
     "MonitorOperator": "airflow_lupus.operators.monitor",
     "Query": "airflow_lupus.sources",
+    "PythonMetric": "airflow_lupus.metric_sets.own",
+    "Ratio": "airflow_lupus.metric_sets.own",
+    "Ranking": "airflow_lupus.metric_sets.ranking",
     "SlackNotifier": "airflow_lupus.notifications.slack",
+    "SqlMetric": "airflow_lupus.metric_sets.own",
     "SparkTable": "airflow_lupus.sources",
     "Table": "airflow_lupus.sources",
     "TableMetrics": "airflow_lupus.specs",
@@ -45,15 +53,20 @@ __all__ = [
     "ColumnMetrics",
     "DataMissingSensor",
     "Delta",
+    "DistributionProcessor",
     "Drift",
     "Files",
     "Frame",
     "Iceberg",
     "MetricCollectOperator",
     "MonitorOperator",
+    "PythonMetric",
     "Query",
+    "Ranking",
+    "Ratio",
     "SlackNotifier",
     "SparkTable",
+    "SqlMetric",
     "Table",
     "TableMetrics",
     "__version__",

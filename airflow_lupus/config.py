@@ -41,6 +41,12 @@ OPTIONS = {
         "50000000",
         "1000000",
     ),
+    "max_fetch_rows": Option(
+        "Rows that a query of a scan may answer: groups, and for metrics per entity values. A scan with more stops with a message.",
+        "integer",
+        "10000000",
+        "1000000",
+    ),
     "duckdb_memory_limit": Option("Memory that DuckDB may take in one task before it spills to disk.", "string", "2GB", "8GB"),
     "duckdb_threads": Option("Cores that DuckDB may use in one task.", "integer", "2", "4"),
 }

@@ -11,7 +11,7 @@ from airflow_lupus.metric_sets.base import MetricSet
 from airflow_lupus.metric_sets.columns import ColumnMetrics, TableMetrics
 from airflow_lupus.metric_sets.drift import Drift
 from airflow_lupus.metrics import for_type
-from airflow_lupus.metrics.base import BOOLEAN, NUMBER, TEXT
+from airflow_lupus.metrics.operands import Aggregate
 from airflow_lupus.model import ANY_COLUMN, Grain, zone
 
 if TYPE_CHECKING:
@@ -24,13 +24,6 @@ __all__ = ["ColumnMetrics", "MeasureSpec", "MetricSet", "TableMetrics"]
 RESERVED = {"dataset", "column", "column_name", "metric", "value", "period", "period_start", "period_end", "level", "ts"}
 """Names that our own tables and frames use, and that a group column would collide with."""
 
-DEFAULTS_BY_TYPE = {
-    NUMBER: ("null_ratio", "avg", "p50", "p95"),
-    TEXT: ("null_ratio", "unique"),
-    BOOLEAN: ("null_ratio", "avg"),
-}
-"""What is measured of a column of each type where the user names nothing; of other types only `null_ratio`."""
-
 
 @dataclass(frozen=True)
 class MeasureSpec:
@@ -38,7 +31,7 @@ class MeasureSpec:
 
     :param dataset: the name under which the measured table is known.
     :param grain: unit and time zone of its periods.
-    :param metric_sets: what to measure; empty: a default by column type.
+    :param metric_sets: what to measure; empty: what `pipeline/choosing.py` chooses.
     :param time_column: the column that says to which period a row belongs.
     :param time_column_timezone: the zone in which the time column's values without one are to be read.
     :param group_columns: one series for each combination of their values …
@@ -122,20 +115,18 @@ class MeasureSpec:
     def needed_columns(self) -> list[str]:
         """All columns that must be read."""
         time = [self.time_column] if self.time_column else []
-        of_metrics = [name for _, metric in self._written_pairs() for operand, _ in metric.needed for name in operand.columns]
+        of_metrics = [name for _, metric in self._written_pairs() for name in metric.columns]
         return list(dict.fromkeys([*time, *self.group_columns, *self.measured_columns, *of_metrics]))
+
+    def columns_of(self, types: Mapping[str, str]) -> list[str]:
+        """All columns that must be read of a source with these; of those that users' SQL may mean, too many rather than too few."""
+        texts = [metric.operand.sql.lower() for _, metric in self._written_pairs() if isinstance(metric.operand, Aggregate)]
+        meant = [name for name in types if any(name.lower() in text for text in texts)]
+        return list(dict.fromkeys([*self.needed_columns, *meant]))
 
     def _written_pairs(self) -> list[tuple[str, Metric]]:
         pairs = [pair for metric_set in self.metric_sets for pair in metric_set.pairs()]
         return list({(column, metric.name): (column, metric) for column, metric in pairs}.values())
-
-    def with_defaults(self, types: Mapping[str, str]) -> MeasureSpec:
-        """This spec, or where it names no metric one with the defaults for these columns."""
-        if self.metric_sets:
-            return self
-        skipped = {self.time_column, *self.group_columns}
-        columns = {name: DEFAULTS_BY_TYPE.get(type_, ("null_ratio",)) for name, type_ in types.items() if name not in skipped}
-        return MeasureSpec(**{**self.__dict__, "metric_sets": (TableMetrics(["row_count"]), ColumnMetrics(columns))})
 
     def pairs(self, types: Mapping[str, str]) -> list[tuple[str, Metric]]:
         """Column and metric of everything to measure, for a source whose columns have these types.
@@ -175,7 +166,9 @@ class MeasureSpec:
 
     def definition(self) -> dict[str, Any]:
         """What of the spec decides the meaning of a series beyond its identity: a change restarts the baseline."""
+        own = [definition for definition in (metric_set.definition() for metric_set in self.metric_sets) if definition]
         return {
+            **({"metrics": own} if own else {}),
             "time_column": self.time_column,
             "time_column_timezone": self.time_column_timezone,
             "where": self.where,

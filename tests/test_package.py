@@ -42,7 +42,20 @@ def test_metadata(wheel):
     assert "Requires-Dist: apache-airflow>=3.2" in text
     assert "Requires-Python: <3.15,>=3.11" in text
     extras = set(re.findall(r"^Provides-Extra: (.+)$", text, re.MULTILINE))
-    assert extras == {"all", "great-expectations", "mysql", "pandas", "postgres", "prophet", "slack", "spark"}
+    assert extras == {
+        "all",
+        "delta",
+        "great-expectations",
+        "iceberg",
+        "mysql",
+        "pandas",
+        "polars",
+        "postgres",
+        "prophet",
+        "slack",
+        "spark",
+        "warehouse",
+    }
 
 
 def test_provider_info_is_what_airflow_asks_for():

@@ -85,34 +85,6 @@ def test_a_count_per_entity_cannot_be_called_like_our_columns(name: str) -> None
     assert spec(metric_sets=metrics(**{name: ["count", "avg"]})).pairs({name: "number"}), "measured in any other way it is no dimension"
 
 
-def test_by_default_each_type_has_its_metrics() -> None:
-    full = spec(time_column="time_hour", group_columns=("origin",)).with_defaults(TYPES)
-    named = [f"{column}.{metric.name}" for column, metric in full.pairs(TYPES)]
-    assert named == [
-        "*.row_count",
-        "carrier.null_ratio",
-        "carrier.unique",
-        "dep_delay.null_ratio",
-        "dep_delay.avg",
-        "dep_delay.p50",
-        "dep_delay.p95",
-        "done.null_ratio",
-        "done.avg",
-        "tags.null_ratio",
-        "blob.null_ratio",
-    ]
-
-
-def test_defaults_are_for_specs_that_name_nothing() -> None:
-    named = spec(metric_sets=metrics(dep_delay=["avg"]))
-    assert named.with_defaults(TYPES) is named
-
-
-def test_a_unit_of_an_unknown_column_fails_with_the_defaults_too() -> None:
-    with pytest.raises(SpecError, match=r"'dep_dely'.*'dep_delay'"):
-        spec(units={"dep_dely": "minutes"}).with_defaults(TYPES)
-
-
 def test_count_says_what_it_counts_by_type_and_by_choice() -> None:
     both = metrics(carrier=["count"], dep_delay=["count"])
     assert [metric.per_entity for _, metric in spec(metric_sets=both).pairs(TYPES)] == [True, False]

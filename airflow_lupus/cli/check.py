@@ -12,6 +12,7 @@ from airflow_lupus.cli import dags
 from airflow_lupus.cli.common import command, count, line, say
 from airflow_lupus.exceptions import DataMissing, LupusError, SpecError
 from airflow_lupus.model import PeriodStatus
+from airflow_lupus.pipeline.choosing import by_type, choose
 from airflow_lupus.pipeline.measuring import measure, needed
 from airflow_lupus.specs import TableMetrics
 
@@ -71,7 +72,9 @@ def _check_collecting(task: MetricCollectOperator, dag: DAG, asked: str | None) 
     if relation is None:
         raise DataMissing(_why_nothing(opened, work.grain, period))
     types = engine.types(relation)
-    spec = spec.with_defaults(types)
+    if not spec.metric_sets:
+        choice = choose(spec, engine, relation, types, [period])
+        spec = choice.spec(spec, types) if choice is not None else by_type(spec, types)
     pairs = spec.pairs(types)
     for i, (column, names) in enumerate(_by_column(pairs).items()):
         line("" if i else "measures", f"{column}: {', '.join(names)}")

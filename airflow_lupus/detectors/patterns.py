@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_lupus.detectors.base import Detector
 
 WILD = frozenset("*?[")
-TABLE_METRICS = frozenset(metric.name for metric in CATALOGUE if metric.family == "table")
+TABLE_METRICS = frozenset(metric.name for metric in CATALOGUE if metric.family == "table" and metric.name)
 
 
 @dataclass(frozen=True)

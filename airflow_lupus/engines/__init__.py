@@ -10,13 +10,16 @@ from airflow_lupus.exceptions import MissingExtra, SpecError, did_you_mean
 if TYPE_CHECKING:
     from airflow_lupus.engines.base import Engine
 
-ENGINES = {"duckdb": "airflow_lupus.engines.duckdb:DuckDBEngine"}
+ENGINES = {"duckdb": "airflow_lupus.engines.duckdb:DuckDBEngine", "sql": "airflow_lupus.engines.sql:SqlEngine"}
+
+AUTO = "auto"
+"""Instead of an engine: the one that suits the source, see `airflow_lupus.engines.auto`."""
 
 
 def check_engine(name: str) -> str:
     """The name, or an error with the closest engine: engines are looked up by name at parse and imported when used."""
-    if name not in ENGINES:
-        msg = f"Unknown engine {name!r}: {did_you_mean(name, ENGINES)}"
+    if name != AUTO and name not in ENGINES:
+        msg = f"Unknown engine {name!r}: {did_you_mean(name, [*ENGINES, AUTO])}"
         raise SpecError(msg)
     return name
 
@@ -24,9 +27,10 @@ def check_engine(name: str) -> str:
 def engine_named(name: str, **options: Any) -> Engine:
     """A new engine.
 
-    :param options: the engine's own, such as `memory_limit` and `threads` of DuckDB.
+    :param options: the engine's own, such as `memory_limit` and `threads` of DuckDB; of `auto`, `options` by engine.
     """
-    module, class_name = ENGINES[check_engine(name)].split(":")
+    path = "airflow_lupus.engines.auto:AutoEngine" if check_engine(name) == AUTO else ENGINES[name]
+    module, class_name = path.split(":")
     try:
         engine: Engine = getattr(import_module(module), class_name)(**options)
     except ModuleNotFoundError as error:

@@ -10,9 +10,10 @@ import numpy as np
 from airflow_lupus.engines.base import Group, Scan
 from airflow_lupus.exceptions import LimitExceeded
 from airflow_lupus.metrics.base import COUNTS, ENDS, M3, ROWS, SUM, VALID, State
-from airflow_lupus.metrics.counting import Counts, Distinct, Numbers, most_frequent
+from airflow_lupus.metrics.counting import Counts, Distinct, Hit, Numbers, most_frequent
 from airflow_lupus.metrics.merging import merged
-from airflow_lupus.metrics.operands import Combination, Elements, Rows
+from airflow_lupus.metrics.operands import Elements, Hits, Rows
+from airflow_lupus.metrics.own import DEFINED, OWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_lupus.engines.plan import Counted
     from airflow_lupus.metrics import Primitive
     from airflow_lupus.metrics.base import Array, Need
-    from airflow_lupus.metrics.operands import Operand
+    from airflow_lupus.metrics.operands import Aggregate, Function, Operand
     from airflow_lupus.model import DimensionValue, Period
     from airflow_lupus.specs import MeasureSpec
 
@@ -49,6 +50,7 @@ class Assembly:
         self.state = State(self.size)
         self.totals = State(len(self._period_order))
         """What totals cannot be merged of."""
+        self.failures: dict[Operand, dict[int, str]] = {}
         self._check_groups()
         for i, each in enumerate(needs):
             self.state.arrays[each] = _floats(scalars[f"a{i}"], _missing(each[1]))
@@ -64,8 +66,7 @@ class Assembly:
     def add_counts(self, table: pa.Table, operand: Operand, counted: Counted, *, numeric: bool) -> None:
         """Take in values and how often each is there, and what follows from them."""
         where = self._where(table)
-        width = len(operand.columns) if isinstance(operand, Combination) else 1
-        values = tuple(_whole(table[f"v{i}"]) for i in range(width))
+        values = tuple(_whole(table[name]) for name in table.column_names if name.startswith("v"))
         for j, first in enumerate(counted.firsts):
             own = Elements(operand.name, first) if isinstance(operand, Elements) else operand
             n = _integers(table[f"a{j}"])
@@ -80,7 +81,7 @@ class Assembly:
     def _check_entities(self, operand: Operand, counts: Counts) -> None:
         """Raise where a group has too many values, unless only the most frequent are told apart."""
         most = int(np.bincount(counts.group).max()) if len(counts.n) else 0
-        if most > self.spec.max_entities and not set(operand.columns) & set(self.spec.top):
+        if most > self.spec.max_entities and not isinstance(operand, Hits) and not set(operand.columns) & set(self.spec.top):
             names = ", ".join(map(repr, operand.columns))
             msg = (
                 f"column {names} has {most:,} different values in one {self.spec.grain.unit}, more than max_entities="
@@ -89,7 +90,7 @@ class Assembly:
             raise LimitExceeded(msg)
 
     def _derive(self, operand: Operand, counts: Counts, primitives: Sequence[Primitive], *, numeric: bool) -> None:
-        kind = Numbers if numeric else Distinct
+        kind = Hit if isinstance(operand, Hits) else Numbers if numeric else Distinct
         if not primitives:
             return
         of_groups = kind(counts, self.size)
@@ -142,6 +143,45 @@ class Assembly:
                     moment = sums[3] - 4 * off * sums[2] + 6 * off**2 * sums[1] - 3 * n * off**4
             self.state.arrays[operand, primitive] = np.where(n > 0, moment, 0.0)
 
+    @property
+    def _first_total(self) -> int:
+        """The index of the first total among all groups."""
+        return self.size if self.names else 0
+
+    def add_own(self, table: pa.Table, aggregate: Aggregate) -> None:
+        """Take in what a user's aggregate says, by group and in total."""
+        found = _floats(table["a0"], 0.0)
+        there = 1.0 - np.asarray(_whole(table["a0"]).is_null())
+        self.add_levels(table, [(aggregate, OWN), (aggregate, DEFINED)], [found, there])
+
+    def fail_own(self, operand: Operand, reason: str) -> None:
+        """Record that a user's metric cannot be told of any group."""
+        for primitive in (OWN, DEFINED):
+            self.state.arrays[operand, primitive] = np.zeros(self.size)
+            self.totals.arrays[operand, primitive] = np.zeros(len(self._period_order))
+        self.failures[operand] = dict.fromkeys(range(self._first_total + len(self._period_order)), reason)
+
+    def add_function(self, table: pa.Table, function: Function) -> None:
+        """Call a user's function with the rows of each group and of each period."""
+        where = self._where(table)
+        table = table.select([f"c{i}" for i in range(len(function.columns))]).rename_columns(list(function.columns))
+        for into, index, size, first in (
+            (self.state, where, self.size, 0),
+            (self.totals, self.of_period[where], len(self._period_order), self._first_total),
+        ):
+            value, there = np.zeros(size), np.zeros(size)
+            wanted = bool(self.names) if into is self.state else self.spec.totals or not self.names
+            order = np.argsort(index, kind="stable")
+            bounds = np.searchsorted(index[order], np.arange(size + 1))
+            for i in range(size if wanted else 0):
+                try:
+                    answer = function.call(table.take(_mask(order[bounds[i] : bounds[i + 1]])).to_pandas())
+                    if answer is not None:
+                        value[i], there[i] = float(answer), 1.0
+                except Exception as error:  # the user's own code
+                    self.failures.setdefault(function, {})[first + i] = f"{type(error).__name__}: {error}"[:500]
+            into.arrays[function, OWN], into.arrays[function, DEFINED] = value, there
+
     def shifts(self, needs: Sequence[Need]) -> dict[Operand, float]:
         """A number near each operand's values, so that their powers lose no digits: their mean."""
         shifts = {}
@@ -167,7 +207,7 @@ class Assembly:
         ]
         for operand, counts in self.state.counted.items():
             most = min((self.spec.top[name] for name in operand.columns if name in self.spec.top), default=None)
-            if most is not None:
+            if most is not None and not isinstance(operand, Hits):
                 self.state.counted[operand] = most_frequent(counts, most, self.of_period)
         whole = merged(self.state, self.of_period, len(self._period_order))
         whole.arrays |= self.totals.arrays
@@ -179,11 +219,11 @@ class Assembly:
             of_all.append(Group(self.periods[p], None, int(whole.arrays[Rows(), ROWS][i]), why))
         read = int(rows.sum())
         if not self.names:
-            return Scan(of_all, self._asked(whole, self._period_order, needs), read)
+            return Scan(of_all, self._asked(whole, self._period_order, needs), read, self.failures)
         own = self._asked(self.state, self.period, needs)
         if not self.spec.totals:
-            return Scan(leaves, own, read)
-        return Scan([*leaves, *of_all], _both(own, self._asked(whole, self._period_order, needs)), read)
+            return Scan(leaves, own, read, self.failures)
+        return Scan([*leaves, *of_all], _both(own, self._asked(whole, self._period_order, needs)), read, self.failures)
 
     def _asked(self, state: State, period: Array, needs: Sequence[Need]) -> State:
         """What was asked for, and what is known without having been."""

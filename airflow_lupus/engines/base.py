@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
+    import sqlalchemy as sa
 
+    from airflow_lupus.engines.dialects.base import ColumnType
     from airflow_lupus.metrics.base import Need
+    from airflow_lupus.metrics.operands import Operand
     from airflow_lupus.model import DimensionValue, Period
     from airflow_lupus.specs import MeasureSpec
 
@@ -60,7 +63,28 @@ class Batches:
     """The query that fetches them, to look at, where there is one."""
 
 
-Relation = FileSet | Batches
+@dataclass
+class SqlRelation:
+    """A table or a query in a database that can aggregate it itself."""
+
+    dialect: str
+    """Of the database, as SQLAlchemy calls it."""
+    engine: sa.Engine
+    sql: str
+    """What to select from, as the database quotes it."""
+    columns: Mapping[str, ColumnType]
+    rows: Batches
+    """The same, fetched: for engines that are elsewhere."""
+    what: str = "the source"
+    """What it is called in messages."""
+
+
+Relation = FileSet | Batches | SqlRelation
+
+
+def fetched(relation: Relation) -> FileSet | Batches:
+    """The relation as engines have it that read rows themselves."""
+    return relation.rows if isinstance(relation, SqlRelation) else relation
 
 
 @dataclass(frozen=True)
@@ -82,13 +106,15 @@ class Scan:
     state: State
     """The primitives of each group, in the order of the groups."""
     rows_read: int
+    failures: Mapping[Operand, Mapping[int, str]] = field(default_factory=dict)
+    """What users define and failed, index of the group → the reason."""
     failed_files: Mapping[str, str] = field(default_factory=dict)
     """Files that turned out to be unreadable half-way, with the reason; the groups hold nothing of them."""
 
     @classmethod
     def nothing(cls, failed_files: Mapping[str, str] | None = None) -> Scan:
         """That there were no rows."""
-        return cls([], State(0), 0, failed_files or {})
+        return cls([], State(0), 0, failed_files=failed_files or {})
 
 
 class Engine(Protocol):

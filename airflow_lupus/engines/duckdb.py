@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb  # noqa: TID253  this module is imported when the engine is used
 
-from airflow_lupus.engines.base import Batches, FileSet, Scan
+from airflow_lupus.engines.base import Batches, FileSet, Scan, fetched
 from airflow_lupus.engines.dialects.duckdb import DuckDBDialect
 from airflow_lupus.engines.duckdb_tables import call, check_where, first_line, lenient, quote, read, spool, with_period
-from airflow_lupus.engines.passes import run_passes
+from airflow_lupus.engines.passes import explained, run_passes
 from airflow_lupus.engines.plan import planned, wants_counts
 from airflow_lupus.engines.queries import Queries, Source
-from airflow_lupus.exceptions import LimitExceeded, SourceError, TooMuchAtOnce
+from airflow_lupus.exceptions import LimitExceeded, SourceError, SpecError, TooMuchAtOnce
+from airflow_lupus.metrics.operands import Aggregate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from airflow_lupus.model import Period
     from airflow_lupus.specs import MeasureSpec
 
+FAILURES = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException)
+"""What a user's aggregate may come to on some rows."""
 LOOKED_AT = 20_000
 """Rows from which it is told whether a column has few different values …"""
 FEW = 2_000
@@ -57,12 +60,14 @@ class DuckDBEngine:
         self.max_fetch_rows = max_fetch_rows
 
     def types(self, relation: Relation) -> dict[str, str]:
+        relation = fetched(relation)
         if isinstance(relation, Batches):
             return dict(relation.types)
         with self._connection(relation) as connection:
             return {name: type_.kind for name, type_ in read(connection, relation).columns.items()}
 
     def scan(self, relation: Relation, spec: MeasureSpec, needs: Sequence[Need], periods: Sequence[Period]) -> Scan:
+        relation = fetched(relation)
         with self._connection(relation) as connection, self._errors(spec):
             if isinstance(relation, Batches):
                 table = spool(connection, relation, spec, periods)
@@ -88,18 +93,14 @@ class DuckDBEngine:
         return scan
 
     def explain(self, relation: Relation, spec: MeasureSpec, needs: Sequence[Need], periods: Sequence[Period]) -> str:
+        relation = fetched(relation)
         if isinstance(relation, Batches):
             return relation.query(spec.needed_columns, periods) if relation.query is not None else "(the source gives its rows itself)"
         with self._connection(relation) as connection:
             table = read(connection, relation)
             rows = _rows(connection, table, relation, spec, periods)
-            queries = _queries(rows, table, spec, needs)
-            plan = planned(needs)
-            shown = [queries.scalars(plan.scalars)]
-            shown += [queries.elements(column, wanted) for column, wanted in plan.elements.items()]
-            shown += [queries.counts(operand, counted) for operand, counted in plan.counted.items()]
-            shown += [queries.quantiles(operand, primitives) for operand, primitives in plan.quantiles.items()]
-            return ";\n\n".join(shown)
+            queries = _queries("source", table, spec, needs)
+            return f"CREATE VIEW source AS {rows};\n" + ";\n".join(explained(queries, planned(needs)))
 
     @contextmanager
     def _errors(self, spec: MeasureSpec) -> Iterator[None]:
@@ -149,7 +150,11 @@ class DuckDBEngine:
             queries = _queries("spooled", table, spec, needs)
         answers = _Answers(connection, self.max_fetch_rows, spec)
         few = answers.few(queries, [operand for operand in wants_counts(needs) if queries.is_number(operand)])
-        return run_passes(queries, planned(needs, few), needs, answers.fetch, spec, periods)
+        plan = planned(needs, few)
+        for own in plan.own:
+            if isinstance(own, Aggregate):
+                answers.check(queries.trial(own), own)
+        return run_passes(queries, plan, needs, answers.fetch, spec, periods, FAILURES)
 
     def _broken_files(self, connection: duckdb.DuckDBPyConnection, relation: FileSet, spec: MeasureSpec) -> dict[str, str]:
         """Which files cannot be read to their end, found by reading each alone."""
@@ -189,6 +194,14 @@ class _Answers:
                 raise LimitExceeded(msg)
             batches.append(batch)
         return pa.Table.from_batches(batches, schema=reader.schema)
+
+    def check(self, sql: str, own: Aggregate) -> None:
+        """Raise for an aggregate that cannot be meant."""
+        try:
+            self.connection.execute(sql).fetchall()
+        except duckdb.Error as error:
+            msg = f"{own.sql!r} is no aggregate over the rows of dataset {self.spec.dataset!r}: {first_line(error)}"
+            raise SpecError(msg) from error
 
     def few(self, queries: Queries, operands: Sequence[Operand]) -> set[Operand]:
         """Those that have few different values, as far as the first rows tell."""

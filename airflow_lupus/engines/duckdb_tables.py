@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import duckdb  # noqa: TID253  this module is imported when the engine is used
 
 from airflow_lupus.engines.base import Batches, FileSet
+from airflow_lupus.engines.bounds import CLOCK, DATE, INSTANT, bounds, one_period
 from airflow_lupus.engines.dialects.duckdb import column_type
 from airflow_lupus.exceptions import DataMissing, SpecError
 from airflow_lupus.metrics.base import BOOLEAN, NUMBER
-from airflow_lupus.model import naive
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -135,7 +135,7 @@ def lenient(files: FileSet, table: Table, spec: MeasureSpec, columns: Collection
 def spool(connection: duckdb.DuckDBPyConnection, relation: Batches, spec: MeasureSpec, periods: Sequence[Period]) -> Table:
     """The batches in a temporary table, which DuckDB keeps within its memory limit."""
     types: dict[str, str] = {}
-    for batch in relation.read(spec.needed_columns, periods):
+    for batch in relation.read(spec.columns_of(relation.types), periods):
         connection.register("batch", batch)
         if types:
             connection.execute("INSERT INTO spool SELECT * FROM batch")
@@ -166,9 +166,7 @@ def with_period(
     if spec.time_column is None:
         if by_file:
             return f"(SELECT t.*, files.period AS {name} FROM {table.sql} t {joins})"
-        if len(periods) > 1:
-            msg = f"dataset {spec.dataset!r}: {len(periods)} periods at once need a time_column, or {{period}} in the path"
-            raise SpecError(msg)
+        one_period(spec, periods)
         return f"(SELECT t.*, 0 AS {name} FROM {table.sql} t)"
     column, cast, starts, ends = _bounds(spec, table.types[spec.time_column], periods)
     connection.execute(
@@ -193,18 +191,11 @@ def with_period(
 
 def _bounds(spec: MeasureSpec, duckdb_type: str, periods: Sequence[Period]) -> tuple[str, str, list[datetime], list[datetime]]:
     """The time column as SQL, the type to compare it in, and the periods' bounds in that type's terms."""
-    column = f"t.{quote(str(spec.time_column))}"
-    starts, ends = [period.start for period in periods], [period.end for period in periods]
+    form: str | None
     if duckdb_type == "TIMESTAMP WITH TIME ZONE":
-        return column, "TIMESTAMPTZ", [naive(at, "UTC") for at in starts], [naive(at, "UTC") for at in ends]
-    if duckdb_type == "DATE":
-        if spec.grain.unit == "hour":
-            msg = f"time_column {spec.time_column!r} is a date: it cannot be cut into hours"
-            raise SpecError(msg)
-        local = spec.grain.timezone
-        return column, "DATE", [naive(at, local) for at in starts], [naive(at, local) for at in ends]
-    local = spec.time_column_timezone
-    if duckdb_type.startswith("TIMESTAMP"):
-        return column, "TIMESTAMP", [naive(at, local) for at in starts], [naive(at, local) for at in ends]
-    msg = f"time_column {spec.time_column!r} is of type {duckdb_type}, not a time"
-    raise SpecError(msg)
+        form, cast = INSTANT, "TIMESTAMPTZ"
+    elif duckdb_type == "DATE":
+        form, cast = DATE, "DATE"
+    else:
+        form, cast = CLOCK if duckdb_type.startswith("TIMESTAMP") else None, "TIMESTAMP"
+    return f"t.{quote(str(spec.time_column))}", cast, *bounds(spec, form, duckdb_type, periods)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_lupus.metrics.base import BOOLEAN, M3, NUMBER, ROWS
-from airflow_lupus.metrics.counting import LARGEST
-from airflow_lupus.metrics.operands import Column, Combination, Elements, Expression, Length
+from airflow_lupus.metrics.base import BOOLEAN, LARGEST, M3, NUMBER, ROWS
+from airflow_lupus.metrics.operands import Aggregate, Column, Combination, Elements, Expression, Gain, Hits, Length
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,12 +56,14 @@ class Queries:
 
     def source_columns(self) -> str:
         """What of the source is needed at all."""
+        if any(isinstance(operand, Aggregate) for operand, _ in self.needs):  # which may mean any
+            return "*"
         asked = [*self.source.groups, *(name for operand, _ in self.needs for name in operand.columns), *self.source.unfit.values()]
         return ", ".join([self.source.period, *map(self.dialect.quote, dict.fromkeys(asked))])
 
     def is_number(self, operand: Operand) -> bool:
         """Whether what is counted of it are numbers."""
-        return not isinstance(operand, Combination) and (not operand.columns or self._type(operand).kind in {NUMBER, BOOLEAN})
+        return not isinstance(operand, Combination | Hits) and (not operand.columns or self._type(operand).kind in {NUMBER, BOOLEAN})
 
     def scalars(self, needs: Sequence[Need]) -> str:
         """Primitives of rows, by group; after them the least text of each column that should have none."""
@@ -88,16 +89,23 @@ class Queries:
             selected.append(f"{value} AS v{i}")
             power = 3 if primitive == M3 else 4
             limit = self.dialect.number(LARGEST[power])
-            shifted = f"(v{i} - {self.dialect.number(shifts[operand])})"
+            shift = f"m{i}" if self.dialect.shifts_by_group else self.dialect.number(shifts[operand])
+            shifted = f"(v{i} - {shift})"
             for k in range(1, power + 1):
-                term = f"sum(CASE WHEN abs(v{i}) <= {limit} THEN {'*'.join([shifted] * k)} END)"
+                term = self.dialect.total(f"CASE WHEN abs(v{i}) <= {limit} THEN {self.dialect.power(shifted, k)} END")
                 aggregates.append(f"CASE WHEN max(abs(v{i})) > {limit} THEN {self.dialect.nan} ELSE {term} END")
-        if column is None:
-            return self._grouped(aggregates, self._rows(selected))
-        return self._grouped(aggregates, f"SELECT {', '.join([*self.keys, *selected])} FROM ({self._exploded(column)}) x")
+        rows = self._rows(selected) if column is None else f"SELECT {', '.join([*self.keys, *selected])} FROM ({self._exploded(column)}) x"
+        if self.dialect.shifts_by_group:
+            limits = [self.dialect.number(LARGEST[3 if primitive == M3 else 4]) for _, primitive in needs]
+            means = [f"avg(CASE WHEN abs(v{i}) <= {limit} THEN v{i} END)" for i, limit in enumerate(limits)]
+            over = f"OVER (PARTITION BY {', '.join(self.keys)})"
+            rows = f"SELECT w.*, {', '.join(f'{mean} {over} AS m{i}' for i, mean in enumerate(means))} FROM ({rows}) w"
+        return self._grouped(aggregates, rows)
 
     def counts(self, operand: Operand, counted: Counted) -> str:
         """Values as `v0` (`v1` …) and as `a0` … how many have each, by group."""
+        if isinstance(operand, Hits):
+            return self._hits(operand)
         values = [f"v{i}" for i in range(len(operand.columns) if isinstance(operand, Combination) else 1)]
         if isinstance(operand, Elements):
             element = self.dialect.group("e", self._type(operand))
@@ -106,6 +114,30 @@ class Queries:
             rows = self._rows([f"{sql} AS {name}" for sql, name in zip(self._values(operand), values, strict=True)])
         aggregates = [f"count({self._one(first)})" for first in counted.firsts]
         return self._grouped(aggregates, rows, values)
+
+    def _hits(self, operand: Hits) -> str:
+        """Place as `v0`, hits up to it as `v1`, relevant items as `v2`, and if asked for the length as `v3`.
+
+        Each set of places is counted before it is taken apart: most rows share theirs with others.
+        """
+        dialect = self.dialect
+        truth, prediction = (self.source.types[name] for name in (operand.ground_truth, operand.prediction))
+        quoted = map(dialect.quote, operand.columns)
+        rows = self._rows([f"{column} AS {name}" for column, name in zip(quoted, ("l", "r", "w"), strict=False)])
+        grades = None if operand.relevance is None else ("w", dialect.element(self.source.types[operand.relevance]))
+        items = dialect.relevant("r", dialect.element(truth), grades)
+        relevant = f"SELECT {', '.join(self.keys)}, l, {items} AS r FROM ({rows}) s"
+        places = dialect.places("l", "r", operand.depth)
+        selected = [f"{places} AS h", f"{dialect.length('r', truth)} AS v2"]
+        if operand.lengths:
+            selected.append(f"coalesce({dialect.length('l', prediction)}, 0) AS v3")
+        further = ["v2", *(["v3"] if operand.lengths else [])]
+        keys = [*self.keys, *further]
+        found = f"SELECT {', '.join([*self.keys, *selected])} FROM ({relevant}) s WHERE {dialect.length('r', truth)} > 0"
+        sets = f"SELECT {', '.join(keys)}, h, count(*) AS n FROM ({found}) s GROUP BY {', '.join([*keys, 'h'])}"
+        hits = dialect.exploded(f"({sets}) s", [*keys, "n"], "h")
+        placed = f"SELECT {', '.join(self.keys)}, e AS v0, i - 1 AS v1, {', '.join(further)}, n FROM ({hits}) s"
+        return self._grouped(["CAST(sum(n) AS BIGINT)"], placed, ["v0", "v1", *further])
 
     def reduced(self, operand: Operand, counted: Counted, needs: Sequence[Need]) -> str:
         """What of an operand follows from how often each value is there, by group and in total, without fetching that."""
@@ -136,6 +168,26 @@ class Queries:
             rows = f"SELECT {keys}, count(*) AS n FROM ({rows}) r WHERE v IS NOT NULL GROUP BY {keys}"
         of = [primitive.argument or 0.0 for primitive in primitives]
         return self._levelled([], [f"{self.dialect.quantiles('v', 'n', of)} AS a0"], f"({rows}) q")
+
+    def own(self, aggregate: Aggregate) -> str:
+        """What a user's aggregate says as `a0`, by group and in total: over the columns as they are called."""
+        groups = [self.dialect.group(self.dialect.quote(name), self.source.types[name]) for name in self.source.groups]
+        keys = [self.source.period, *groups]
+        by, total = ", ".join(keys), "0" if groups else "1"
+        if groups and self.totals:
+            by, total = f"GROUPING SETS (({by}), ({self.source.period}))", f"GROUPING({groups[0]})"
+        named = [f"{sql} AS {name}" for sql, name in zip(keys, self.keys, strict=True)]
+        value = f"CAST(({aggregate.sql}) AS {self.dialect.double}) AS a0"
+        return f"SELECT {', '.join([*named, f'{total} AS t', value])}\nFROM {self.source.sql} s\nGROUP BY {by}"
+
+    def trial(self, aggregate: Aggregate) -> str:
+        """A query that fails where a user's aggregate cannot be meant, whatever the data."""
+        none = f"(SELECT * FROM {self.source.sql} s LIMIT 0) s"
+        return f"SELECT CAST(({aggregate.sql}) AS {self.dialect.double}) AS a0 FROM {none} GROUP BY {self.source.period}"
+
+    def rows(self, columns: Sequence[str]) -> str:
+        """Rows as `c0`, `c1` …"""
+        return self._rows([f"{self.dialect.quote(name)} AS c{i}" for i, name in enumerate(columns)])
 
     def distinct_of_some(self, operands: Sequence[Operand], rows: int) -> str:
         """How many different values each operand has among some rows."""
@@ -171,6 +223,11 @@ class Queries:
             within = f"CASE WHEN i <= {operand.first} THEN {{}} END"
             return within.format("e"), within.format(value), self._one(operand.first)
         columns = [dialect.quote(name) for name in operand.columns]
+        if isinstance(operand, Gain):
+            items, grades = (dialect.element(self.source.types[name]) for name in (operand.ground_truth, operand.relevance))
+            prediction, truth, relevance = (f"s.{name}" for name in columns)  # nothing within lambdas is called so
+            gain = dialect.gain(prediction, (truth, items), (relevance, grades), operand.first)
+            return gain, gain, "1"
         if isinstance(operand, Length):
             length = f"CAST({dialect.length(columns[0], self._type(operand))} AS {dialect.double})"
             return length, length, "1"

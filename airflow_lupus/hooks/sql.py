@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from airflow_lupus.engines.base import Batches
+from airflow_lupus.engines.base import Batches, SqlRelation
+from airflow_lupus.engines.dialects import DATABASES
+from airflow_lupus.engines.sql import first_line
 from airflow_lupus.exceptions import SourceError, SpecError, did_you_mean
 from airflow_lupus.hooks.connections import sql_hook
-from airflow_lupus.metrics.base import BOOLEAN, NUMBER, OTHER, TEXT, TIME, list_of
+from airflow_lupus.hooks.in_place import column_type, postgres_columns
 from airflow_lupus.pipeline.measuring import Opened
 from airflow_lupus.pipeline.rows import bounds
 from airflow_lupus.sources import Query, Table
@@ -22,11 +24,13 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from airflow_lupus.engines.dialects.base import ColumnType
     from airflow_lupus.model import Period
     from airflow_lupus.specs import MeasureSpec
 
 BATCH = 50_000
 """Rows fetched at once."""
+POSTGRESQL = "postgresql"
 SAMPLE = 1000
 """Rows of a query from which its columns' types are told."""
 
@@ -36,34 +40,48 @@ class _Relation:
     """A table, or a query as a subquery, and the type of each of its columns."""
 
     selectable: sa.FromClause
-    columns: dict[str, sa.types.TypeEngine[Any]]
+    sql: str
+    """The same, as the database quotes it."""
+    types: dict[str, ColumnType]
+    casts: dict[str, sa.types.TypeEngine[Any]] | None = None
+    """Column → what it is fetched as, where that is not what it is."""
 
 
 def open_sql(source: Table | Query, periods: Sequence[Period], spec: MeasureSpec) -> Opened:
     """Connect, look at the columns, and prepare the SELECT that fetches what periods need."""
-    what = f"{type(source).__name__}({(source.name if isinstance(source, Table) else source.sql)!r})"
-    hook = sql_hook(source.conn_id, what)
-    engine = hook.get_sqlalchemy_engine()
+    return open_on(sql_hook(source.conn_id, _named(source)).get_sqlalchemy_engine(), source, periods, spec)
+
+
+def _named(source: Table | Query) -> str:
+    return f"{type(source).__name__}({(source.name if isinstance(source, Table) else source.sql)!r})"
+
+
+def open_on(engine: sa.Engine, source: Table | Query, periods: Sequence[Period], spec: MeasureSpec) -> Opened:
+    """The same of a database that is known."""
+    what = _named(source)
     try:
         relation = _table(engine, source) if isinstance(source, Table) else _query(engine, source)
     except sa.exc.OperationalError as error:
-        msg = f"{what}: the database of connection {source.conn_id!r} cannot be reached: {_first_line(error)}"
+        msg = f"{what}: the database of connection {source.conn_id!r} cannot be reached: {first_line(error)}"
         raise SourceError(msg) from error
     if isinstance(relation, str):
         return Opened(None, dict.fromkeys(periods, relation))
-    types = {name: _kind(type_) for name, type_ in relation.columns.items()}
 
     def read(names: Sequence[str], asked: Sequence[Period]) -> Iterator[pa.Table]:
         try:
             yield from _read(engine, relation, names, asked, spec)
         except (sa.exc.ProgrammingError, sa.exc.OperationalError) as error:
             if spec.where and isinstance(error, sa.exc.ProgrammingError):
-                msg = f"where={spec.where!r} is not a condition that the database of {source.conn_id!r} understands: {_first_line(error)}"
+                msg = f"where={spec.where!r} is not a condition that the database of {source.conn_id!r} understands: {first_line(error)}"
                 raise SpecError(msg) from error
-            msg = f"{what}: reading through connection {source.conn_id!r} failed: {_first_line(error)}"
+            msg = f"{what}: reading through connection {source.conn_id!r} failed: {first_line(error)}"
             raise SourceError(msg) from error
 
-    return Opened(Batches(types, read, lambda names, asked: _shown(engine, _select(relation, names, asked, spec))))
+    types = {name: type_.kind for name, type_ in relation.types.items()}
+    rows = Batches(types, read, lambda names, asked: _shown(engine, _select(relation, names, asked, spec)))
+    if engine.dialect.name not in DATABASES:
+        return Opened(rows)
+    return Opened(SqlRelation(engine.dialect.name, engine, relation.sql, relation.types, rows, what))
 
 
 def _table(engine: sa.Engine, source: Table) -> _Relation | str:
@@ -76,34 +94,54 @@ def _table(engine: sa.Engine, source: Table) -> _Relation | str:
         except sa.exc.NoSuchTableError:
             names = [*inspector.get_table_names(schema or None), *inspector.get_view_names(schema or None)]
             return f"connection {source.conn_id!r} has no table {source.name!r}: {did_you_mean(name, names)}"
-    table = sa.Table(name, sa.MetaData(), *(sa.Column(c["name"], c["type"]) for c in columns), schema=schema or None)
-    return _Relation(table, {column["name"]: column["type"] for column in columns})
+        table = sa.Table(name, sa.MetaData(), *(sa.Column(c["name"], c["type"]) for c in columns), schema=schema or None)
+        sql = engine.dialect.identifier_preparer.format_table(table)
+        if engine.dialect.name == POSTGRESQL:
+            types, casts = postgres_columns(connection, sql)
+            return _Relation(table, sql, types, casts)
+    return _Relation(table, sql, {column["name"]: column_type(column["type"]) for column in columns})
 
 
 def _query(engine: sa.Engine, source: Query) -> _Relation:
-    """The query's columns, and their types as its first rows tell them."""
+    """The query's columns, and their types: as the database tells them, or as the first rows do."""
     text = source.sql.strip().rstrip(";")
+    sql = f"({text}\n)"
+    casts = None
     with engine.connect() as connection:
         try:
-            rows = sa.select(sa.text("*")).select_from(sa.text(f"({_escaped(text)}) AS lupus_query"))
-            result = connection.execute(rows.limit(SAMPLE))
+            if engine.dialect.name == POSTGRESQL:
+                types, casts = postgres_columns(connection, sql)
+                columns = casts
+            else:
+                columns = _sampled(connection, text)
+                types = {name: column_type(type_) for name, type_ in columns.items()}
         except sa.exc.ProgrammingError as error:
-            msg = f"Query on connection {source.conn_id!r}: {_first_line(error)}"
+            msg = f"Query on connection {source.conn_id!r}: {first_line(error)}"
             raise SpecError(msg) from error
-        names = list(result.keys())
-        sample = result.fetchall()
-    columns = {name: _type_of([row[i] for row in sample]) for i, name in enumerate(names)}
-    subquery = sa.text(_escaped(text)).columns(*(sa.column(name, type_) for name, type_ in columns.items())).subquery("lupus_query")
-    return _Relation(subquery, columns)
+    subquery = sa.text(_escaped(text) + "\n").columns(*(sa.column(name, type_) for name, type_ in columns.items())).subquery("lupus_query")
+    return _Relation(subquery, sql, types, casts)
+
+
+def _sampled(connection: sa.Connection, text: str) -> dict[str, sa.types.TypeEngine[Any]]:
+    """A query's columns, and their types as its first rows tell them."""
+    rows = sa.select(sa.text("*")).select_from(sa.text(f"({_escaped(text)}\n) AS lupus_query"))
+    result = connection.execute(rows.limit(SAMPLE))
+    names = list(result.keys())
+    sample = result.fetchall()
+    return {name: _type_of([row[i] for row in sample]) for i, name in enumerate(names)}
 
 
 def _select(relation: _Relation, names: Sequence[str], periods: Sequence[Period], spec: MeasureSpec) -> sa.Select[Any]:
     """The one query that is pushed down."""
-    wanted = [relation.selectable.c[name] for name in names] or [sa.literal(1).label("lupus_row")]
+    casts = relation.casts or {}
+    columns = relation.selectable.c
+    wanted: list[sa.ColumnElement[Any]] = [
+        sa.cast(columns[name], casts[name]).label(name) if name in casts else columns[name] for name in names
+    ] or [sa.literal(1).label("lupus_row")]
     query = sa.select(*wanted).select_from(relation.selectable)
     if spec.time_column:
-        query = query.where(*_between(relation.selectable.c[spec.time_column], periods, spec))
-    return query.where(sa.text(f"({_escaped(spec.where)})")) if spec.where else query
+        query = query.where(*_between(columns[spec.time_column], periods, spec))
+    return query.where(sa.text(f"({_escaped(spec.where)}\n)")) if spec.where else query
 
 
 def _shown(engine: sa.Engine, query: sa.Select[Any]) -> str:
@@ -151,18 +189,6 @@ def _between(column: sa.ColumnElement[Any], periods: Sequence[Period], spec: Mea
     return [column >= sa.bindparam(None, start, type_=type_), column < sa.bindparam(None, end, type_=type_)]
 
 
-def _kind(type_: sa.types.TypeEngine[Any]) -> str:
-    if isinstance(type_, sa.Boolean):
-        return BOOLEAN
-    if isinstance(type_, sa.Integer | sa.Numeric | sa.Float):
-        return NUMBER
-    if isinstance(type_, sa.DateTime | sa.Date):
-        return TIME
-    if isinstance(type_, sa.ARRAY):
-        return list_of(_kind(type_.item_type))
-    return TEXT if isinstance(type_, sa.String | sa.Uuid) else OTHER
-
-
 def _arrow(type_: sa.types.TypeEngine[Any]) -> pa.DataType:
     import pyarrow as pa
 
@@ -174,13 +200,26 @@ def _arrow(type_: sa.types.TypeEngine[Any]) -> pa.DataType:
         return pa.float64()
     if isinstance(type_, sa.DateTime):
         return pa.timestamp("us", tz="UTC" if type_.timezone else None)
+    if isinstance(type_, sa.ARRAY):
+        return pa.list_(_arrow(type_.item_type))
     return pa.date32() if isinstance(type_, sa.Date) else pa.string()
 
 
 def _plain(value: Any, arrow_type: pa.DataType) -> Any:
     if isinstance(value, Decimal):
         return float(value)
+    if isinstance(value, list):
+        return [_plain(each, arrow_type.value_type) for each in _flat(value)]
     return str(value) if value is not None and arrow_type == "string" else value
+
+
+def _flat(values: list[Any]) -> Iterator[Any]:
+    """The elements of an array, whatever its dimensions."""
+    for each in values:
+        if isinstance(each, list):
+            yield from _flat(each)
+        else:
+            yield each
 
 
 def _type_of(values: Sequence[Any]) -> sa.types.TypeEngine[Any]:
@@ -198,7 +237,3 @@ def _type_of(values: Sequence[Any]) -> sa.types.TypeEngine[Any]:
 def _escaped(sql: str) -> str:
     """SQL in which SQLAlchemy sees no parameters of its own."""
     return sql.replace(":", "\\:")
-
-
-def _first_line(error: sa.exc.DBAPIError) -> str:
-    return str(error.orig).strip().splitlines()[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_lupus.exceptions import SpecError
 from airflow_lupus.metrics import metric_named
@@ -17,6 +17,10 @@ class MetricSet:
     def pairs(self) -> list[tuple[str, Metric]]:
         """Each metric with the column that its series are known by; of a prediction and a ground truth, the prediction."""
         raise NotImplementedError
+
+    def definition(self) -> dict[str, Any]:
+        """What of it decides the meaning of its series beyond column and metric: a change restarts the baseline."""
+        return {}
 
 
 def named(name: str, where: str, family: str = "column") -> Metric:

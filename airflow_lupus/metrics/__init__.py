@@ -29,6 +29,7 @@ from airflow_lupus.metrics.lengths import LengthStatistic
 from airflow_lupus.metrics.moments import Avg, Kurtosis, Skewness, Std, Sum, Var
 from airflow_lupus.metrics.operands import Column, Elements
 from airflow_lupus.metrics.order import Iqr, Max, Median, Min, Quantile, Range
+from airflow_lupus.metrics.ranking import Coverage, HitRate, ItemEntropy, MeanAveragePrecision, Mrr, Ndcg, Precision, Recall, UniqueItems
 from airflow_lupus.metrics.times import Earliest, Freshness, Latest
 
 CATALOGUE: tuple[type[Metric], ...] = (
@@ -65,6 +66,15 @@ CATALOGUE: tuple[type[Metric], ...] = (
     Quantile,
     Iqr,
     LengthStatistic,
+    Ndcg,
+    Precision,
+    Recall,
+    MeanAveragePrecision,
+    Mrr,
+    HitRate,
+    UniqueItems,
+    ItemEntropy,
+    Coverage,
     *DRIFT,
 )
 OF_TIMES: dict[type[Metric], type[Metric]] = {Min: Earliest, Max: Latest}
@@ -96,6 +106,7 @@ def metric_named(name: str, family: str = "column") -> Metric:
 WRITTEN = {
     "column": "a column: column_metrics={…}",
     "table": "the table: metrics=[TableMetrics([…])]",
+    "ranking": "ranked lists: metrics=[Ranking(…, metrics=[…])]",
     "drift": "a column against a reference: metrics=[Drift({…}, reference=…)]",
 }
 """Family → where users name metrics of it."""

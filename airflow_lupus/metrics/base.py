@@ -6,22 +6,26 @@ import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from airflow_lupus.metrics.operands import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
+
     from airflow_lupus.metrics.counting import Counts
     from airflow_lupus.metrics.operands import Operand
+
+    Array = np.ndarray[Any, Any]
+    """One value for each group of rows."""
 
 NUMBER, TIME, TEXT, BOOLEAN, LIST, OTHER = "number", "time", "text", "boolean", "list", "other"
 """The types of columns that metrics tell apart; `list[number]` is a list of numbers, `list` one of anything else."""
 ANY = frozenset({NUMBER, TIME, TEXT, BOOLEAN, OTHER})
 
-Array = np.ndarray[Any, Any]
-"""One value for each group of rows."""
+
+LARGEST = {2: 1e150, 3: 1e100, 4: 1e75}
+"""Power → a value beyond this has none of that power among doubles, or none that can be added to others."""
 
 
 def list_of(element_type: str) -> str:
@@ -107,6 +111,12 @@ class Bound:
     def __getitem__(self, primitive: Primitive) -> Array:
         return self.state.arrays[need(self.operand, primitive)]
 
+    def everywhere(self) -> Array:
+        """True for each group."""
+        import numpy as np
+
+        return np.ones(self.state.size, dtype=bool)
+
     def counts(self, operand: Operand | None = None) -> Counts:
         """How often each value is there."""
         return self.state.counted[operand or self.operand]
@@ -189,6 +199,11 @@ class Metric:
     def needed(self) -> tuple[Need, ...]:
         """The primitives that it is made of, and the one behind it."""
         return tuple(dict.fromkeys(need(self.operand, primitive) for primitive in (*self.needs, self.behind)))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it is computed from, as far as it knows them."""
+        return tuple(dict.fromkeys(name for operand, _ in self.needed for name in operand.columns))
 
     def value(self, state: Bound) -> Array:
         """The metric of each group, from the primitives that it needs. What it says where it is not `defined` is not looked at."""

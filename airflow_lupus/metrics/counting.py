@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from airflow_lupus.metrics.base import LARGEST
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from airflow_lupus.metrics.base import Array, Primitive
-
-LARGEST = {2: 1e150, 3: 1e100, 4: 1e75}
-"""Power → a value beyond this has none of that power among doubles, or none that can be added to others."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +182,7 @@ class Numbers:
         with np.errstate(all="ignore"):
             mean = self._sum() / self._valids
             moments = self._added(self.n * (self.values - mean[self.group]) ** power)
+        moments[self._ends - self._starts == 1] = 0  # which the rounding of the mean would spoil
         return np.where(self._added(np.abs(self.values) > LARGEST[power]) > 0, np.nan, moments)
 
     def _quantile(self, q: float) -> Array:
@@ -204,6 +204,21 @@ def _doubles(values: Any) -> Array:
     if pa.types.is_decimal(values.type) or pa.types.is_boolean(values.type):
         return np.array([float(value) for value in values.to_pylist()], dtype=float)
     return np.asarray(values).astype(float)
+
+
+class Hit:
+    """Counts of hits: how many rows have relevant items."""
+
+    def __init__(self, counts: Counts, size: int) -> None:
+        self.counts, self.size = counts, size
+
+    def primitive(self, primitive: Primitive) -> Array:
+        """`valid` of each group: each row that counts has a place 0."""
+        if primitive.name != "valid":
+            msg = f"of hits there is no {primitive.name!r}"
+            raise ValueError(msg)
+        row = np.asarray(self.counts.values[0]) == 0
+        return np.bincount(self.counts.group[row], self.counts.n[row], self.size)
 
 
 class Distinct:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from airflow_lupus.metrics.base import NEGATIVE, NUMBER, PRESENT, ROWS, VALID, ZERO, Metric, valid
 from airflow_lupus.metrics.operands import Lists
 
@@ -25,7 +23,7 @@ class _Count(Metric):
     kind = "count"
 
     def defined(self, state: Bound) -> Array:
-        return np.ones(state.state.size, dtype=bool)
+        return state.everywhere()
 
 
 class _Ratio(Metric):

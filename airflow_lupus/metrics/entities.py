@@ -6,8 +6,6 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from airflow_lupus.metrics.base import (
     BOOLEAN,
     COUNTS,
@@ -52,7 +50,7 @@ class Unique(Metric):
         return state[DISTINCT]
 
     def defined(self, state: Bound) -> Array:
-        return np.ones(state.state.size, dtype=bool)
+        return state.everywhere()
 
     def of(self, values: Sequence[Any]) -> float:
         return float(len(set(valid(values))))
@@ -73,6 +71,8 @@ class Entropy(Metric):
     needs = (NLOGN, VALID)
 
     def value(self, state: Bound) -> Array:
+        import numpy as np
+
         total = state[VALID]
         return np.maximum(np.log(total) - state[NLOGN] / total, 0.0)
 
@@ -126,6 +126,8 @@ class Frequency(EntityCount):
         return cls() if name == cls.name else None
 
     def measure(self, counts: Counts, state: Bound) -> Array:
+        import numpy as np
+
         return np.asarray(counts.n / np.bincount(counts.group, counts.n, state.state.size)[counts.group])
 
     def each(self, values: Sequence[Any]) -> dict[Any, float]:

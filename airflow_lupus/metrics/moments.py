@@ -5,10 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from airflow_lupus.metrics.base import BOOLEAN, M2, M3, M4, NUMBER, SUM, VALID, Metric, numbers, valid
-from airflow_lupus.metrics.counting import LARGEST
+from airflow_lupus.metrics.base import BOOLEAN, LARGEST, M2, M3, M4, NUMBER, SUM, VALID, Metric, numbers, valid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +84,7 @@ class Var(Metric):
     needs = (M2, VALID)
 
     def value(self, state: Bound) -> Array:
-        return np.asarray(state[M2] / (state[VALID] - 1))
+        return state[M2] / (state[VALID] - 1)
 
     def defined(self, state: Bound) -> Array:
         return state[VALID] >= 2
@@ -107,7 +104,7 @@ class Std(Var):
     name = "std"
 
     def value(self, state: Bound) -> Array:
-        return np.asarray(np.sqrt(super().value(state)))
+        return super().value(state) ** 0.5
 
     def of(self, values: Sequence[Any]) -> float | None:
         variance = super().of(values)
@@ -128,10 +125,10 @@ class Skewness(Metric):
     needs = (M2, M3, VALID)
 
     def value(self, state: Bound) -> Array:
-        return np.asarray(np.sqrt(state[VALID]) * state[M3] / state[M2] ** 1.5)
+        return state[VALID] ** 0.5 * state[M3] / state[M2] ** 1.5
 
     def defined(self, state: Bound) -> Array:
-        return np.asarray((state[VALID] > 0) & (state[M2] != 0))
+        return (state[VALID] > 0) & (state[M2] != 0)
 
     def of(self, values: Sequence[Any]) -> float | None:
         m2 = central(values, 2) if valid(values) else 0.0
@@ -152,10 +149,10 @@ class Kurtosis(Metric):
     needs = (M2, M4, VALID)
 
     def value(self, state: Bound) -> Array:
-        return np.asarray(state[VALID] * state[M4] / state[M2] ** 2 - 3)
+        return state[VALID] * state[M4] / state[M2] ** 2 - 3
 
     def defined(self, state: Bound) -> Array:
-        return np.asarray((state[VALID] > 0) & (state[M2] != 0))
+        return (state[VALID] > 0) & (state[M2] != 0)
 
     def of(self, values: Sequence[Any]) -> float | None:
         m2 = central(values, 2) if valid(values) else 0.0

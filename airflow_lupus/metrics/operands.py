@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True)
@@ -106,4 +110,77 @@ class Combination:
         return "combination"
 
 
-Operand = Rows | Column | Length | Elements | Lists | Expression | Combination
+@dataclass(frozen=True)
+class Aggregate:
+    """An aggregate that a user writes, in the SQL of the place that reads the rows."""
+
+    sql: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def label(self) -> str:
+        return "own"
+
+
+@dataclass(frozen=True)
+class Function:
+    """A user's function over a group's rows.
+
+    :param call: is given a pandas frame of the columns, and returns a number or None.
+    """
+
+    call: Callable[[Any], float | None]
+    columns: tuple[str, ...]
+    label: str = "own"
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Where ranked lists of items have relevant ones: only to be counted, and `valid`, the rows that have relevant items.
+
+    Of each such row are counted a place 0 and the places, from 1, at which relevant items stand for the first time; each with how many
+    hits there are up to it, how many different relevant items the row has, and if `lengths` the prediction's length.
+
+    :param relevance: a column with the grade of each relevant item; it is relevant where that is above 0.
+    :param depth: places beyond it are not looked at.
+    """
+
+    prediction: str
+    ground_truth: str
+    relevance: str | None = None
+    depth: int | None = None
+    lengths: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.prediction, self.ground_truth, *([] if self.relevance is None else [self.relevance]))
+
+    @property
+    def label(self) -> str:
+        return "hits"
+
+
+@dataclass(frozen=True)
+class Gain:
+    """The discounted cumulative gain of a ranked list as a share of the best one that there could be, of the first so many places; a number
+    for each row that has relevant items.
+    """
+
+    prediction: str
+    ground_truth: str
+    relevance: str
+    first: int | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.prediction, self.ground_truth, self.relevance)
+
+    @property
+    def label(self) -> str:
+        return "gain" if self.first is None else f"gain_{self.first}"
+
+
+Operand = Rows | Column | Length | Elements | Lists | Expression | Combination | Aggregate | Function | Hits | Gain

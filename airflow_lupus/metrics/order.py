@@ -6,8 +6,6 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from airflow_lupus.metrics.base import MAX, MIN, NUMBER, VALID, Metric, Primitive, numbers, valid
 
 if TYPE_CHECKING:
@@ -141,7 +139,7 @@ class Iqr(Metric):
     needs = (low.primitive, high.primitive, VALID)
 
     def value(self, state: Bound) -> Array:
-        return np.asarray(state[self.high.primitive] - state[self.low.primitive])
+        return state[self.high.primitive] - state[self.low.primitive]
 
     def of(self, values: Sequence[Any]) -> float | None:
         low, high = self.low.of(values), self.high.of(values)

@@ -93,11 +93,14 @@ def is_backfill(context: Context) -> bool:
 
 def make_engine(name: str) -> Engine:
     """An engine within the limits that `[lupus]` in Airflow's configuration sets."""
-    from airflow_lupus.engines import engine_named
+    from airflow_lupus.engines import AUTO, engine_named
 
-    if name != "duckdb":
-        return engine_named(name)
-    return engine_named(name, memory_limit=config.get("duckdb_memory_limit"), threads=int(config.get("duckdb_threads")))
+    most = int(config.get("max_fetch_rows"))
+    limits: dict[str, dict[str, Any]] = {
+        "duckdb": {"memory_limit": config.get("duckdb_memory_limit"), "threads": int(config.get("duckdb_threads")), "max_fetch_rows": most},
+        "sql": {"max_fetch_rows": most},
+    }
+    return engine_named(name, options=limits) if name == AUTO else engine_named(name, **limits.get(name, {}))
 
 
 def follow(task: BaseOperator | BaseSensorOperator, source: Source) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 AUTO_HISTORY = 90
 """Periods that `history="auto"` means."""
+ON_SCHEMA_CHANGE = ("report", "follow")
 ON_MISSING = ("fail", "skip", "ignore")
 
 
@@ -61,7 +62,8 @@ class MetricCollectOperator(BaseOperator):
         others together are `other`.
     :param max_groups: more groups in one period than this stop the task with a message …
     :param max_entities: … and so do more values of a column in a group, for metrics per entity.
-    :param engine: `duckdb`.
+    :param engine: what aggregates: `duckdb`, in this task; `sql`, the database that has the table; `auto`: the database where it is
+        PostgreSQL, otherwise DuckDB. The log says which, and why.
     :param period: an ISO date or time whose period is measured, a pair of them as a half-open range, or `current`; templated.
     :param period_offset: measure so many periods later (or, negative, earlier) than the rule says: −7 for labels that come a week late.
     :param recollect: measure so many earlier periods again, since late rows arrive.
@@ -72,6 +74,9 @@ class MetricCollectOperator(BaseOperator):
         `ignore`.
     :param on_error: what a failure of collector or store does once the task's retries are used up: `warn` lets the task succeed, so that
         monitoring never breaks production; `fail` does not. A wrong spec always fails.
+    :param on_schema_change: without `column_metrics` and `metrics`, what to measure is chosen when the dataset is first measured, by type
+        and number of different values, and kept. When the source's columns change later, `report` says so in the log and as an
+        annotation, and goes on with those columns that are as they were; `follow` chooses anew, and says so.
     :param owner: who is responsible for the dataset, named in alerts.
     :param runbook: an address with what to do.
     :param shared: another DAG owns the dataset, and this one writes to it deliberately.
@@ -107,13 +112,14 @@ class MetricCollectOperator(BaseOperator):
         top: Mapping[str, int] | None = None,
         max_groups: int = 10_000,
         max_entities: int = 10_000,
-        engine: str = "duckdb",
+        engine: str = "auto",
         period: str | tuple[str, str] | None = None,
         period_offset: int = 0,
         recollect: int = 0,
         history: str | int | None = "auto",
         on_missing: str = "fail",
         on_error: str = "warn",
+        on_schema_change: str = "report",
         owner: str | None = None,
         runbook: str | None = None,
         shared: bool = False,
@@ -126,6 +132,7 @@ class MetricCollectOperator(BaseOperator):
         require_source(self.task_id, source)
         one_of("on_missing", on_missing, ON_MISSING)
         one_of("on_error", on_error, _run.ON_ERROR)
+        one_of("on_schema_change", on_schema_change, ON_SCHEMA_CHANGE)
         check_engine(engine)
         check_retention(retention or {}, grain)
         if isinstance(group_columns, str):
@@ -142,6 +149,7 @@ class MetricCollectOperator(BaseOperator):
         self.history = history
         self.on_missing = on_missing
         self.on_error = on_error
+        self.on_schema_change = on_schema_change
         self.dataset_info = {"owner": owner, "runbook": runbook, "shared": shared, "retention": dict(retention or {})}
         own = (ColumnMetrics(column_metrics),) if column_metrics else ()
         self.spec = MeasureSpec(
@@ -162,14 +170,8 @@ class MetricCollectOperator(BaseOperator):
             labels=labels or {},
         )
         self.labels = dict(labels or {})
-        if not self.spec.metric_sets and not self.measures_by_default:
-            msg = f"{self.task_id}: nothing to measure; give column_metrics={{…}} or metrics=[TableMetrics(['row_count'])]"
-            raise SpecError(msg)
         PeriodRule(self.spec.grain, None, period_offset, recollect)
         self._check_history()
-
-    measures_by_default: ClassVar[bool] = False
-    """Whether a spec without metrics means a default by column type."""
 
     def _check_history(self) -> None:
         """Raise for a history that cannot be meant."""
@@ -202,7 +204,8 @@ class MetricCollectOperator(BaseOperator):
             lambda periods: open_source(self.source, periods, spec),
             _run.make_engine(self.engine),
             self.dataset_info,
-            lambda reference, period, whole: open_source(reference, [period], whole),
+            self.on_schema_change == "follow",
+            open_reference=lambda reference, period, whole: open_source(reference, [period], whole),
         )
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -300,14 +303,21 @@ class MetricCollectOperator(BaseOperator):
     def _log(self, done: Collected) -> None:
         saved = done.saved
         self.log.info(
-            "%s: %s rows, %s series; %s points added, %s changed, %s retracted, %s as before",
-            *(self.dataset, f"{done.rows:,}", f"{done.series:,}", f"{saved.added:,}"),
+            "%s: %s rows%s, %s series; %s points added, %s changed, %s retracted, %s as before",
+            *(self.dataset, f"{done.rows:,}", "" if done.bytes is None else f" of {done.bytes:,} bytes"),
+            *(f"{done.series:,}", f"{saved.added:,}"),
             *(f"{saved.updated:,}", f"{saved.retracted:,}", f"{saved.unchanged:,}"),
         )
         if saved.redefined:
             self.log.warning("The definition of %s series changed; their baseline restarts", saved.redefined)
         for metric, reason in done.failed.items():
             self.log.warning("%s could not be computed for some groups: %s", metric, reason)
+        if done.schema_change is not None:
+            self.log.warning(
+                "The source's columns changed since it was chosen what to measure: %s. To choose anew, run once with "
+                'on_schema_change="follow", or name column_metrics',
+                done.schema_change,
+            )
         for record in done.periods:
             if record.status is not PeriodStatus.OK:
                 self.log.warning("%s is %s: %s", record.period.start.isoformat(), record.status, record.reason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow_lupus.operators import _run
 from airflow_lupus.operators.collect import MetricCollectOperator
@@ -20,15 +20,12 @@ if TYPE_CHECKING:
 class MonitorOperator(MetricCollectOperator):
     """The least that a user writes: one task after the one that makes a table.
 
-    Without `column_metrics` and `metrics` it measures `row_count` and, by type, of numbers null_ratio, avg, p50 and p95, of text null_ratio
-    and unique, of booleans null_ratio and avg, of anything else null_ratio. Takes all parameters of `MetricCollectOperator`, and:
+    Takes all parameters of `MetricCollectOperator`, and:
 
     :param detectors: as for `AnomalyDetectOperator`.
     :param on_anomaly_callback: likewise.
     :param fail_on: likewise.
     """
-
-    measures_by_default: ClassVar[bool] = True
 
     def __init__(
         self,

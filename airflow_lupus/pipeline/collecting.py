@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_lupus.exceptions import TooMuchAtOnce
 from airflow_lupus.model import Measurement, PeriodRecord, PeriodStatus, digest
+from airflow_lupus.pipeline.choosing import Change, Choice, by_type, choose
 from airflow_lupus.pipeline.drifting import prepare
 from airflow_lupus.pipeline.measuring import measure
 from airflow_lupus.stores.base import DatasetInfo, Saved, Scope
@@ -41,6 +42,8 @@ class Job:
     engine: Engine
     dataset: Mapping[str, Any] = field(default_factory=dict)
     """Owner, runbook, shared: see `DatasetInfo`."""
+    follow: bool = False
+    """Whether to choose anew what to measure when the source's columns change, where the spec names nothing."""
     open_reference: Callable[[Any, Period, MeasureSpec], Opened] | None = None
     """Opens a source that others are compared with, for a spec without a time column: all its rows count as one period's."""
 
@@ -69,7 +72,11 @@ class Collected:
     periods: list[PeriodRecord] = field(default_factory=list)
     saved: Saved = field(default_factory=Saved)
     rows: int = 0
+    bytes: int | None = None
+    """Of the files read; None: the source does not tell."""
     points: int = 0
+    schema_change: str | None = None
+    """How the source's columns differ from those that were chosen to be measured."""
     failed: dict[str, str] = field(default_factory=dict)
     """Column and metric → why it could not be computed for some group: see `Measured.failed`."""
     _series: set[int] = field(default_factory=set, repr=False)
@@ -92,6 +99,8 @@ class Collected:
         self.periods += measured.measurement.periods
         self.saved = Saved(*(getattr(self.saved, each.name) + getattr(saved, each.name) for each in fields(Saved)))
         self.rows += measured.measurement.rows_read or 0
+        if measured.measurement.bytes_read is not None:
+            self.bytes = (self.bytes or 0) + measured.measurement.bytes_read
         self.points += measured.points
         self.failed = {**measured.failed, **self.failed}
         self._series.update(hash(info.key) for info in measured.measurement.points)
@@ -152,6 +161,7 @@ def collect(
     done = Collected(len(periods))
     opened = job.open(periods)
     waiting = sorted(periods)
+    job, done.schema_change = settled(store, job, opened, waiting)
     drifting = prepare(store, job, waiting[0])
     sizes = Sizes(1 if len(periods) > AT_ONCE else len(periods), budget)
     while waiting:
@@ -170,6 +180,31 @@ def collect(
         if progress is not None:
             progress(done)
     return done
+
+
+def settled(store: Store, job: Job, opened: Opened, periods: Sequence[Period]) -> tuple[Job, str | None]:
+    """A job that knows what to measure, and how the source's columns differ from those that this was chosen for.
+
+    What is chosen is kept with the dataset. A change of the source's columns is told once, and never followed by itself.
+    """
+    relation = opened.relation
+    if job.spec.metric_sets or relation is None:
+        return job, None
+    types = job.engine.types(relation)
+    text = store.choice(job.spec.dataset)
+    choice = None if text is None else Choice.from_text(text)
+    change = Change() if choice is None else Change.between(choice.columns, types)
+    if choice is not None and not (change and job.follow):
+        told, declared = str(change) or None, dict(job.dataset)
+        if told is not None and told != choice.told:
+            declared |= {"choice": replace(choice, told=told).text, "schema_change": told}
+        return replace(job, spec=choice.spec(job.spec, types), dataset=declared), told
+    readable = [period for period in periods if period not in opened.absent and period not in opened.failed][-1:]
+    choice = choose(job.spec, job.engine, opened.of(readable).relation or relation, types, readable)
+    if choice is None:
+        return replace(job, spec=by_type(job.spec, types)), None
+    declared = {**job.dataset, "choice": choice.text} | ({"schema_change": change.followed} if change else {})
+    return replace(job, spec=choice.spec(job.spec, types), dataset=declared), None
 
 
 def save(store: Store, job: Job, measured: Measured, task: TaskRef, done: Collected, origin: str, drifting: Drifting | None = None) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_lupus.exceptions import TooMuchAtOnce
 from airflow_lupus.model import PeriodStatus
-from airflow_lupus.pipeline.collecting import Collected, Sizes, save
+from airflow_lupus.pipeline.collecting import Collected, Sizes, save, settled
 from airflow_lupus.pipeline.drifting import prepare
 from airflow_lupus.pipeline.measuring import measure
 
@@ -62,6 +62,7 @@ def collect_history(
     """
     done = Collected(len(periods))
     opened = job.open(periods)
+    job, _ = settled(store, job, opened, sorted(periods))
     drifting = prepare(store, job, periods[0])
     sizes = Sizes(1)
     if run.points:

@@ -101,7 +101,6 @@ def measure(
     except DataMissing as error:
         records |= {period: PeriodRecord(period, PeriodStatus.MISSING, reason=str(error)) for period in readable}
         return Measured(Measurement(_in_order(records), {}), Scope((), ()))
-    spec = spec.with_defaults(types)
     fitted = spec.pairs(types)
     pairs = [(column, metric) for column, metric in fitted if metric.family != DRIFTS]
     needs = needed(spec, pairs)

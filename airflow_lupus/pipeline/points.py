@@ -80,17 +80,19 @@ class Points:
                 group = scan.groups[j]
                 if group.period not in periods:
                     continue
-                reason = self._reason(column, metric, group)
+                reason = self._reason(column, metric, group, scan.failures.get(metric.operand, {}).get(j))
                 if reason is not None:
                     point = Point(group.period.epoch, None, group.rows, PointStatus.FAILED, reason)
                 else:
                     point = Point.of(group.period.epoch, value if defined else None, int(behind))
                 self._point(i, level_of(group), where[j], point)
 
-    def _reason(self, column: str, metric: Metric, group: Group) -> str | None:
-        """Why a metric cannot be computed of a group."""
-        names = {name for operand, _ in metric.needed for name in operand.columns}
-        reason = next((why for name, why in group.failed.items() if name in names), None)
+    def _reason(self, column: str, metric: Metric, group: Group, own: str | None = None) -> str | None:
+        """Why a metric cannot be computed of a group.
+
+        :param own: why it cannot, if it is a user's own.
+        """
+        reason = next((why for name, why in group.failed.items() if name in metric.columns), own)
         if reason is not None:
             self.failed.setdefault(f"{column}.{metric.name}", reason)
         return reason

@@ -54,7 +54,7 @@ def decided_edges(
     :param columns: how many bins each is to have.
     """
     asked = {column: quantile_needs(column, bins) for column, bins in columns.items()}
-    whole = replace(plain(spec), time_column=spec.time_column, group_columns=(), totals=True)
+    whole = replace(plain(spec), metric_sets=tuple(spec.drifts), time_column=spec.time_column, group_columns=(), totals=True)
     scan = engine.scan(relation, whole, [need for own in asked.values() for need in own], periods)
     order = sorted(range(len(scan.groups)), key=lambda i: scan.groups[i].period)
     found: dict[str, Edges] = {}
@@ -76,6 +76,5 @@ def plain(spec: MeasureSpec) -> MeasureSpec:
         per_entity={},
         units={},
         top={},
-        labels={},
         keep_partials=False,
     )

@@ -105,5 +105,6 @@ def _unified(values_: Sequence[Any]) -> pa.Array:
 
 def _failed(metric: Metric, scan: Scan) -> Array:
     """Of which groups a metric could not be computed."""
-    names = {name for operand, _ in metric.needed for name in operand.columns}
-    return np.array([bool(names & group.failed.keys()) for group in scan.groups], dtype=bool)
+    names = set(metric.columns)
+    own = scan.failures.get(metric.operand, {})
+    return np.array([i in own or bool(names & group.failed.keys()) for i, group in enumerate(scan.groups)], dtype=bool)

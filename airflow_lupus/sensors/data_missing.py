@@ -57,7 +57,7 @@ class DataMissingSensor(BaseSensorOperator):
         timezone: str | None = None,
         time_column_timezone: str = "UTC",
         where: str | None = None,
-        engine: str = "duckdb",
+        engine: str = "auto",
         period: str | tuple[str, str] | None = None,
         period_offset: int = 0,
         **kwargs: Any,

@@ -27,6 +27,10 @@ class DatasetInfo:
     runbook: str | None = None
     retention: Mapping[str, int | str] = field(default_factory=dict)
     """Days to keep, by what is kept, and what to roll up to; see `stores/retention.py`."""
+    choice: str | None = None
+    """What was chosen to be measured, where the task names nothing; None: leave what the store has."""
+    schema_change: str | None = None
+    """How the source's columns differ from those that it was chosen for, if that was not told before."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +213,10 @@ class Store(Protocol):
 
     def has_periods(self, dataset: str, grain: Grain) -> bool:
         """Whether anything was ever collected for a dataset at this grain: its first run finds nothing."""
+        ...
+
+    def choice(self, dataset: str) -> str | None:
+        """What was chosen to be measured of a dataset, see `pipeline/choosing.py`; None: nothing was."""
         ...
 
     def pruned_before(self, dataset: str) -> int | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration. A test compares it with the files."""
 BUSY_SECONDS = 60
 """How long a transaction waits for another's lock."""

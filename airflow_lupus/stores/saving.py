@@ -92,6 +92,8 @@ def save(
     )
     for text in _definition_changes(row, dataset, redefined, task):
         tx.insert(t.annotations, dataset_id=row.id, start=min(starts), kind="definition_change", text=text, created_at=now)
+    if dataset.schema_change is not None:
+        tx.insert(t.annotations, dataset_id=row.id, start=min(starts), kind="schema_change", text=dataset.schema_change, created_at=now)
     saved = Saved(len(edit.added), len(edit.updated), len(edit.retracted), edit.unchanged, redefined)
     if saved.changed:
         latest.follow(tx, (*edit.added, *edit.updated), edit.retracted)
@@ -113,6 +115,7 @@ def lock_dataset(tx: Transaction, dataset: DatasetInfo, task: TaskRef) -> sa.Row
         "runbook": dataset.runbook,
         "retention": canonical_json(dict(dataset.retention)) if dataset.retention else None,
         "retired_at": None,
+        **({"choice": dataset.choice} if dataset.choice is not None else {}),
     }
     if row is None:
         tx.insert(datasets, name=dataset.name, dag_id=task.dag_id, revision=0, changes_from=0, **declared)

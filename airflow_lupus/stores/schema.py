@@ -64,6 +64,7 @@ class Tables:
             Column("retention", _Text, comment="JSON object: days to keep, by what is kept"),
             Column("pruned_before", BigInteger, comment="points that start before this were pruned; NULL: none were"),
             Column("retired_at", BigInteger, comment="when somebody said that it is no more; NULL: in use"),
+            Column("choice", _Text, comment="JSON object: the source's columns when it was chosen, and what is measured of them"),
         )
 
         self.definitions = Table(

@@ -150,6 +150,12 @@ class SqlStore:
             )
             return tx.execute(query).first() is not None
 
+    def choice(self, dataset: str) -> str | None:
+        with self.reading() as tx:
+            datasets = tx.tables.datasets
+            found: str | None = tx.execute(sa.select(datasets.c.choice).where(datasets.c.name == dataset)).scalar()
+            return found
+
     def pruned_before(self, dataset: str) -> int | None:
         with self.reading() as tx:
             datasets = tx.tables.datasets

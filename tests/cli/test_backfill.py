@@ -315,7 +315,7 @@ def test_what_cannot_be_meant(home, words, sentence):
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [
-        ('Files(FLIGHTS + "/{{ ds }}.parquet")', "this path names one period and a range run would read it for all"),
+        ('Files(FLIGHTS + "/{{ ds }}.parquet")', "this names one period and a range run would read it for all"),
         ('Files(FLIGHTS + "/{{ params.nothing }}/{period:%Y-%m-%d}.parquet")', "cannot be rendered outside of a run"),
         ('Files(FLIGHTS + "/{{ ds }}/{period:%Y-%m-%d}.parquet")', "'ds' is undefined; here there are dag, task, params"),
     ],

@@ -35,7 +35,7 @@ def test_the_example_dag_on_its_newest_day(home):
     assert "carrier: count of each value, unique\n" in collect
     assert "  groups    origin, and all rows together\n" in collect
     assert "2013-12-31.parquet'" in collect.split("plan")[1]
-    assert "GROUP BY GROUPING SETS ((__period, g0), (__period))" in collect
+    assert "GROUP BY GROUPING SETS ((p, g0), (p))" in collect
     assert "  period    2013-12-31 is ok\n" in collect
     assert f"  series    {series}\n" in collect
     size = (flights.folder() / "2013-12-31.parquet").stat().st_size

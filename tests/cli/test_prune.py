@@ -68,7 +68,7 @@ def test_what_goes_is_rolled_up_before(home):
 
 
 def test_what_cannot_be_meant_is_refused_in_a_sentence(home):
-    assert home.run("store", "prune").err == "The metrics store has schema none, this package 0002: `airflow lupus store upgrade` first"
+    assert home.run("store", "prune").err == "The metrics store has schema none, this package 0003: `airflow lupus store upgrade` first"
     home.run("store", "upgrade")
     assert home.run("store", "prune").code == 0
     assert "There is no dataset 'flights'" in home.run("store", "prune", "--dataset", "flights").err

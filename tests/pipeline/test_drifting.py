@@ -89,7 +89,7 @@ class World:
         sets = (TableMetrics(["row_count"]), Drift(asked, reference, bins=5), *extra)
         spec = MeasureSpec("orders", DAY, sets, time_column="at", **{"group_columns": ("shop",), "labels": labels or {}, **options})
         opened = lambda source, period, spec: Opened(FileSet([SourceFile(source.path)], "parquet"))  # noqa: E731
-        return Job(spec, {"files": "orders"}, lambda _: Opened(relation), ENGINE, {}, opened)
+        return Job(spec, {"files": "orders"}, lambda _: Opened(relation), ENGINE, open_reference=opened)
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def test_an_older_package_refuses_a_newer_schema(tmp_path):
     store.upgrade()
     with store.engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE {store.tables.version_table} SET version_num = '9999'")
-    with pytest.raises(StoreConfigError, match=r"schema 9999, newer than this airflow-lupus knows \(0002\)"):
+    with pytest.raises(StoreConfigError, match=r"schema 9999, newer than this airflow-lupus knows \(0003\)"):
         SqlStore(store.engine).upgrade()
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from pyarrow import parquet
+
 from airflow_lupus.engines.assembling import dimension
+from airflow_lupus.engines.base import FileSet, SourceFile
 from airflow_lupus.pipeline.measuring import needed
 from airflow_lupus.pipeline.points import values
+from support.tables import postgres_relation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
 
     from airflow_lupus.engines.base import Engine, Relation, Scan
     from airflow_lupus.metrics import Metric
@@ -23,6 +31,18 @@ def scan(engine: Engine, relation: Relation, spec: MeasureSpec, periods: Sequenc
     """A scan for all that a spec names, and what that is."""
     pairs = spec.pairs(engine.types(relation))
     return engine.scan(relation, spec, needed(spec, pairs), periods), pairs
+
+
+@contextmanager
+def source(engine: str, table: pa.Table, spec: MeasureSpec, periods: Sequence[Period]) -> Iterator[Relation]:
+    """A table as a relation that an engine reads: in PostgreSQL, or in a file."""
+    if engine == "sql":
+        yield postgres_relation(table, spec, periods)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/rows.parquet"
+        parquet.write_table(table, path)
+        yield FileSet([SourceFile(path)], "parquet")
 
 
 def said(found: Scan, pairs: Pairs) -> list[dict[tuple[str, str], Any]]:

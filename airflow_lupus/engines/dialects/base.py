@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from airflow_lupus.exceptions import SpecError
-from airflow_lupus.metrics.base import BOOLEAN, NUMBER, OTHER, TIME, is_list
-from airflow_lupus.metrics.counting import LARGEST
+from airflow_lupus.metrics.base import BOOLEAN, LARGEST, NUMBER, OTHER, TIME, is_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +50,8 @@ class Dialect:
     nan: ClassVar[str] = "CAST('NaN' AS DOUBLE)"
     quantiles_from_counts: ClassVar[bool] = False
     """Whether exact quantiles are taken of values and how often each is there, rather than of rows."""
+    shifts_by_group: ClassVar[bool] = False
+    """Whether third and fourth moments are summed about each group's own mean: one mean for all costs digits where groups are far apart."""
 
     def __init__(self, timezone: str, date_timezone: str) -> None:
         self.timezone = timezone
@@ -104,10 +105,38 @@ class Dialect:
         """A query of a row for each element of a list column: the columns kept, the element as `e` and its place from 1 as `i`."""
         raise NotImplementedError
 
+    def relevant(self, items: str, type_: ColumnType, grades: tuple[str, ColumnType] | None) -> str:
+        """The different relevant items of a list, or NULL; neither NULL nor NaN is an item.
+
+        :param type_: of an item.
+        :param grades: a list parallel to the items, and the type of a grade: what is above 0 is relevant, and of an item that is repeated
+            the first grade counts.
+        """
+        raise NotImplementedError
+
+    def places(self, prediction: str, relevant: str, first: int | None) -> str:
+        """A list of 0 and, rising, the places from 1 at which relevant items stand for the first time, of the first so many.
+
+        A NULL in the prediction keeps its place; a prediction that is NULL has no places.
+        """
+        raise NotImplementedError
+
+    def gain(self, prediction: str, items: tuple[str, ColumnType], grades: tuple[str, ColumnType], first: int | None) -> str:
+        """DCG / ideal DCG of the first so many places as a double; NULL without relevant items. See `relevant` for what these are."""
+        raise NotImplementedError
+
     def aggregate(self, primitive: Primitive, raw: str, value: str, one: str) -> str:
         """A primitive of scalars as SQL."""
         template = self.AGGREGATES[primitive.name]
         return template.format(raw=raw, value=value, one=one, nan=self.nan, largest=self.number(LARGEST[2]))
+
+    def total(self, sql: str) -> str:
+        """The sum of doubles that are finite each: ±infinity where that is too large for one."""
+        return f"sum({sql})"
+
+    def power(self, sql: str, k: int) -> str:
+        """A double's kth power, of a double that has one."""
+        return "*".join([sql] * k)
 
     def quantiles(self, value: str, n: str, of: Sequence[float]) -> str:
         """A list of exact quantiles, linear between neighbours.

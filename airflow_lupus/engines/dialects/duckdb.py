@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+FEW_ITEMS = 30
+"""Of so many items each is looked for in all of them."""
+
+
 class DuckDBDialect(Dialect):
     """See `Dialect`."""
 
@@ -38,6 +42,39 @@ class DuckDBDialect(Dialect):
     def exploded(self, relation: str, kept: Sequence[str], column: str) -> str:
         columns = [*kept, f"unnest({column}) AS e", f"generate_subscripts({column}, 1) AS i"]
         return f"SELECT {', '.join(columns)} FROM {relation}"
+
+    def relevant(self, items: str, type_: ColumnType, grades: tuple[str, ColumnType] | None) -> str:
+        fits = self._is_relevant((items, type_), grades)
+        kept = f"list_filter({items}, lambda item, nth: {fits})"
+        if grades is not None:
+            return kept
+        # Of few items, looking for each in all is faster than hashing them; beyond, it is not.
+        number = f"list_filter(list_distinct({items}), lambda item: {self.is_value('item', type_)})"
+        return f"CASE WHEN len({items}) <= {FEW_ITEMS} THEN {kept} ELSE {number} END"
+
+    def places(self, prediction: str, relevant: str, first: int | None) -> str:
+        within = "place > 0" if first is None else f"place BETWEEN 1 AND {first}"
+        found = f"list_transform({relevant}, lambda item: list_position({prediction}, item))"
+        return f"list_prepend(0, list_sort(list_filter({found}, lambda place: {within})))"
+
+    def gain(self, prediction: str, items: tuple[str, ColumnType], grades: tuple[str, ColumnType], first: int | None) -> str:
+        list_, grade = items[0], f"CAST({grades[0]}[nth] AS DOUBLE)"
+        fits = self._is_relevant(items, grades)
+        place = f"list_position({prediction}, item)"
+        within = f"{place} > 0" if first is None else f"{place} BETWEEN 1 AND {first}"
+        cut = "" if first is None else f"[:{first}]"
+        gained = f"list_transform({list_}, lambda item, nth: CASE WHEN {fits} AND {within} THEN {grade} / ln({place} + 1) ELSE 0e0 END)"
+        kept = f"list_filter(list_transform({list_}, lambda item, nth: CASE WHEN {fits} THEN {grade} END), lambda each: each IS NOT NULL)"
+        best = f"list_transform(list_reverse_sort({kept}){cut}, lambda each, nth: each / ln(nth + 1))"
+        return f"list_sum({gained}) / list_sum({best})"
+
+    def _is_relevant(self, items: tuple[str, ColumnType], grades: tuple[str, ColumnType] | None) -> str:
+        """Whether `item`, the `nth` of the items, is relevant and not there before."""
+        fits = f"{self.is_value('item', items[1])} AND list_position({items[0]}, item) = nth"
+        if grades is None:
+            return fits
+        grade = f"{grades[0]}[nth]"
+        return f"{fits} AND {self.is_value(grade, grades[1])} AND {grade} > 0"
 
     def quantiles(self, value: str, n: str, of: Sequence[float]) -> str:  # noqa: ARG002  of rows
         return f"quantile_cont({value}, {list(of)!r})"

@@ -1,0 +1,968 @@
+SELECT
+  `p`,
+  `g0`,
+  `g1`,
+  count(1) AS `a0`,
+  MIN(`v0`) AS `a1`,
+  MAX(`v0`) AS `a2`,
+  MIN(`v1`) AS `a3`,
+  MAX(`v1`) AS `a4`,
+  count(CASE WHEN `v2` = 0 THEN 1 END) AS `a5`,
+  count(CASE WHEN `v2` < 0 THEN 1 END) AS `a6`,
+  sum(`v2`) AS `a7`,
+  CASE
+    WHEN MAX(abs(`v2`)) > CAST(1e+150 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE VAR_POP(`v2`) * count(`v2`)
+  END AS `a8`,
+  MIN(`v2`) AS `a9`,
+  MAX(`v2`) AS `a10`,
+  count(CASE WHEN `v3` = 0 THEN 1 END) AS `a11`,
+  count(CASE WHEN `v3` < 0 THEN 1 END) AS `a12`,
+  sum(`v3`) AS `a13`,
+  CASE
+    WHEN MAX(abs(`v3`)) > CAST(1e+150 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE VAR_POP(`v3`) * count(`v3`)
+  END AS `a14`,
+  MIN(`v3`) AS `a15`,
+  MAX(`v3`) AS `a16`,
+  sum(`v4`) AS `a17`,
+  CASE
+    WHEN MAX(abs(`v4`)) > CAST(1e+150 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE VAR_POP(`v4`) * count(`v4`)
+  END AS `a18`,
+  sum(`v5`) AS `a19`,
+  count(`v5`) AS `a20`,
+  MIN(`v5`) AS `a21`,
+  MAX(`v5`) AS `a22`,
+  CASE
+    WHEN MAX(abs(`v5`)) > CAST(1e+150 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE VAR_POP(`v5`) * count(`v5`)
+  END AS `a23`,
+  count(`r6`) AS `a24`,
+  sum(`v7`) AS `a25`,
+  count(`v7`) AS `a26`,
+  MIN(`v7`) AS `a27`,
+  MAX(`v7`) AS `a28`,
+  CASE
+    WHEN MAX(abs(`v7`)) > CAST(1e+150 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE VAR_POP(`v7`) * count(`v7`)
+  END AS `a29`,
+  count(`r8`) AS `a30`,
+  sum(`v9`) AS `a31`,
+  count(`v9`) AS `a32`,
+  MIN(`v9`) AS `a33`,
+  MAX(`v9`) AS `a34`,
+  CASE
+    WHEN MAX(abs(`v9`)) > CAST(1e+150 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE VAR_POP(`v9`) * count(`v9`)
+  END AS `a35`
+FROM (
+  SELECT
+    `lupus_period` AS `p`,
+    CAST(`Origin` AS STRING) AS `g0`,
+    `gate` AS `g1`,
+    `clock` AS `r0`,
+    CAST(UNIX_MICROS(TIMESTAMP(`clock`, 'UTC')) AS FLOAT64) / 1e6 AS `v0`,
+    `day` AS `r1`,
+    CAST(UNIX_MICROS(TIMESTAMP(`day`, 'America/New_York')) AS FLOAT64) / 1e6 AS `v1`,
+    `delay` AS `r2`,
+    CASE WHEN IS_NAN(`delay`) THEN NULL ELSE CAST(`delay` AS FLOAT64) END AS `v2`,
+    `odd "name" \`x` AS `r3`,
+    CAST(`odd "name" \`x` AS FLOAT64) AS `v3`,
+    `late` AS `r4`,
+    CAST(CAST(`late` AS INT64) AS FLOAT64) AS `v4`,
+    CAST(CHAR_LENGTH(`note`) AS FLOAT64) AS `r5`,
+    CAST(CHAR_LENGTH(`note`) AS FLOAT64) AS `v5`,
+    `scores` AS `r6`,
+    `scores` AS `v6`,
+    CAST(ARRAY_LENGTH(`scores`) AS FLOAT64) AS `r7`,
+    CAST(ARRAY_LENGTH(`scores`) AS FLOAT64) AS `v7`,
+    `tags` AS `r8`,
+    `tags` AS `v8`,
+    CAST(ARRAY_LENGTH(`tags`) AS FLOAT64) AS `r9`,
+    CAST(ARRAY_LENGTH(`tags`) AS FLOAT64) AS `v9`
+  FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
+)) AS `s`
+) AS `r`
+GROUP BY
+  `p`,
+  `g0`,
+  `g1`;
+SELECT
+  `p`,
+  `g0`,
+  `g1`,
+  count(CASE WHEN `v0` = 0 THEN 1 END) AS `a0`,
+  count(CASE WHEN `v0` < 0 THEN 1 END) AS `a1`,
+  sum(`v0`) AS `a2`,
+  CASE
+    WHEN MAX(abs(`v0`)) > CAST(1e+150 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE VAR_POP(`v0`) * count(`v0`)
+  END AS `a3`,
+  MIN(`v0`) AS `a4`,
+  MAX(`v0`) AS `a5`,
+  sum(`v1`) AS `a6`
+FROM (
+  SELECT
+    `p`,
+    `g0`,
+    `g1`,
+    `e` AS `r0`,
+    CASE WHEN IS_NAN(`e`) THEN NULL ELSE CAST(`e` AS FLOAT64) END AS `v0`,
+    CASE WHEN `i` <= 5 THEN `e` END AS `r1`,
+    CASE
+      WHEN `i` <= 5
+      THEN CASE WHEN IS_NAN(`e`) THEN NULL ELSE CAST(`e` AS FLOAT64) END
+    END AS `v1`,
+    CASE WHEN `i` <= 5 THEN 1 END AS `o1`
+  FROM (
+    SELECT
+      `p`,
+      `g0`,
+      `g1`,
+      `e`,
+      `o` + 1 AS `i`
+    FROM (
+      SELECT
+        `lupus_period` AS `p`,
+        CAST(`Origin` AS STRING) AS `g0`,
+        `gate` AS `g1`,
+        `scores` AS `l`
+      FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
+)) AS `s`
+    ) AS `r`
+    CROSS JOIN UNNEST(`l`) AS `e` WITH OFFSET AS o
+  ) AS `x`
+) AS `r`
+GROUP BY
+  `p`,
+  `g0`,
+  `g1`;
+SELECT
+  `p`,
+  `t`,
+  `g0`,
+  `g1`,
+  count(CASE WHEN `a0` > 0 THEN 1 END) AS `a0`
+FROM (
+  SELECT
+    `p`,
+    GROUPING(`g0`) AS `t`,
+    `g0`,
+    `g1`,
+    `v0`,
+    `v1`,
+    sum(`a0`) AS `a0`
+  FROM (
+    SELECT
+      `p`,
+      `g0`,
+      `g1`,
+      `v0`,
+      `v1`,
+      count(1) AS `a0`
+    FROM (
+      SELECT
+        `lupus_period` AS `p`,
+        CAST(`Origin` AS STRING) AS `g0`,
+        `gate` AS `g1`,
+        `gate` AS `v0`,
+        CAST(`note` AS STRING) AS `v1`
+      FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
+)) AS `s`
+    ) AS `r`
+    GROUP BY
+      `p`,
+      `g0`,
+      `g1`,
+      `v0`,
+      `v1`
+  ) AS `c`
+  GROUP BY
+    GROUPING SETS (
+      (`p`, `g0`, `g1`, `v0`, `v1`),
+      (`p`, `v0`, `v1`)
+    )
+) AS `l`
+GROUP BY
+  `p`,
+  `t`,
+  `g0`,
+  `g1`;
+SELECT
+  `p`,
+  `t`,
+  `g0`,
+  `g1`,
+  coalesce(sum(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN CAST(`a0` AS FLOAT64) END), 0) AS `a0`,
+  count(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN 1 END) AS `a1`,
+  coalesce(
+    sum(
+      CASE
+        WHEN `a0` > 0 AND NOT `v0` IS NULL
+        THEN CAST(`a0` AS FLOAT64) * ln(CAST(`a0` AS FLOAT64))
+      END
+    ),
+    0
+  ) AS `a2`,
+  coalesce(sum(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN CAST(`a0` AS FLOAT64) END), 0) AS `a3`
+FROM (
+  SELECT
+    `p`,
+    GROUPING(`g0`) AS `t`,
+    `g0`,
+    `g1`,
+    `v0`,
+    sum(`a0`) AS `a0`
+  FROM (
+    SELECT
+      `p`,
+      `g0`,
+      `g1`,
+      `v0`,
+      count(1) AS `a0`
+    FROM (
+      SELECT
+        `lupus_period` AS `p`,
+        CAST(`Origin` AS STRING) AS `g0`,
+        `gate` AS `g1`,
+        `clock` AS `v0`
+      FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
+)) AS `s`
+    ) AS `r`
+    GROUP BY
+      `p`,
+      `g0`,
+      `g1`,
+      `v0`
+  ) AS `c`
+  GROUP BY
+    GROUPING SETS (
+      (`p`, `g0`, `g1`, `v0`),
+      (`p`, `v0`)
+    )
+) AS `l`
+GROUP BY
+  `p`,
+  `t`,
+  `g0`,
+  `g1`;
+SELECT
+  `p`,
+  `t`,
+  `g0`,
+  `g1`,
+  coalesce(sum(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN CAST(`a0` AS FLOAT64) END), 0) AS `a0`,
+  count(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN 1 END) AS `a1`,
+  coalesce(
+    sum(
+      CASE
+        WHEN `a0` > 0 AND NOT `v0` IS NULL
+        THEN CAST(`a0` AS FLOAT64) * ln(CAST(`a0` AS FLOAT64))
+      END
+    ),
+    0
+  ) AS `a2`,
+  coalesce(sum(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN CAST(`a0` AS FLOAT64) END), 0) AS `a3`
+FROM (
+  SELECT
+    `p`,
+    GROUPING(`g0`) AS `t`,
+    `g0`,
+    `g1`,
+    `v0`,
+    sum(`a0`) AS `a0`
+  FROM (
+    SELECT
+      `p`,
+      `g0`,
+      `g1`,
+      `v0`,
+      count(1) AS `a0`
+    FROM (
+      SELECT
+        `lupus_period` AS `p`,
+        CAST(`Origin` AS STRING) AS `g0`,
+        `gate` AS `g1`,
+        `day` AS `v0`
+      FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
+)) AS `s`
+    ) AS `r`
+    GROUP BY
+      `p`,
+      `g0`,
+      `g1`,
+      `v0`
+  ) AS `c`
+  GROUP BY
+    GROUPING SETS (
+      (`p`, `g0`, `g1`, `v0`),
+      (`p`, `v0`)
+    )
+) AS `l`
+GROUP BY
+  `p`,
+  `t`,
+  `g0`,
+  `g1`;
+SELECT
+  `p`,
+  `g0`,
+  `g1`,
+  `v0`,
+  count(1) AS `a0`
+FROM (
+  SELECT
+    `lupus_period` AS `p`,
+    CAST(`Origin` AS STRING) AS `g0`,
+    `gate` AS `g1`,
+    CASE WHEN `delay` = 0 THEN 0 ELSE `delay` END AS `v0`
+  FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
+)) AS `s`
+) AS `r`
+GROUP BY
+  `p`,
+  `g0`,
+  `g1`,
+  `v0`;
+SELECT
+  `p`,
+  `g0`,
+  `g1`,
+  `v0`,
+  count(1) AS `a0`
+FROM (
+  SELECT
+    `lupus_period` AS `p`,
+    CAST(`Origin` AS STRING) AS `g0`,
+    `gate` AS `g1`,
+    `odd "name" \`x` AS `v0`
+  FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
+)) AS `s`
+) AS `r`
+GROUP BY
+  `p`,
+  `g0`,
+  `g1`,
+  `v0`;
+SELECT
+  `p`,
+  `g0`,
+  `g1`,
+  `v0`,
+  count(1) AS `a0`
+FROM (
+  SELECT
+    `lupus_period` AS `p`,
+    CAST(`Origin` AS STRING) AS `g0`,
+    `gate` AS `g1`,
+    `late` AS `v0`
+  FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
+)) AS `s`
+) AS `r`
+GROUP BY
+  `p`,
+  `g0`,
+  `g1`,
+  `v0`;
+SELECT
+  `p`,
+  `g0`,
+  `g1`,
+  `v0`,
+  count(1) AS `a0`
+FROM (
+  SELECT
+    `lupus_period` AS `p`,
+    CAST(`Origin` AS STRING) AS `g0`,
+    `gate` AS `g1`,
+    CAST(`note` AS STRING) AS `v0`
+  FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
+)) AS `s`
+) AS `r`
+GROUP BY
+  `p`,
+  `g0`,
+  `g1`,
+  `v0`;
+SELECT
+  `p`,
+  `t`,
+  `g0`,
+  `g1`,
+  coalesce(sum(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN CAST(`a0` AS FLOAT64) END), 0) AS `a0`,
+  count(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN 1 END) AS `a1`,
+  coalesce(
+    sum(
+      CASE
+        WHEN `a0` > 0 AND NOT `v0` IS NULL
+        THEN CAST(`a0` AS FLOAT64) * ln(CAST(`a0` AS FLOAT64))
+      END
+    ),
+    0
+  ) AS `a2`,
+  coalesce(sum(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN CAST(`a0` AS FLOAT64) END), 0) AS `a3`
+FROM (
+  SELECT
+    `p`,
+    GROUPING(`g0`) AS `t`,
+    `g0`,
+    `g1`,
+    `v0`,
+    sum(`a0`) AS `a0`
+  FROM (
+    SELECT
+      `p`,
+      `g0`,
+      `g1`,
+      `v0`,
+      count(1) AS `a0`
+    FROM (
+      SELECT
+        `lupus_period` AS `p`,
+        CAST(`Origin` AS STRING) AS `g0`,
+        `gate` AS `g1`,
+        TO_JSON_STRING(`extra`) AS `v0`
+      FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
+)) AS `s`
+    ) AS `r`
+    GROUP BY
+      `p`,
+      `g0`,
+      `g1`,
+      `v0`
+  ) AS `c`
+  GROUP BY
+    GROUPING SETS (
+      (`p`, `g0`, `g1`, `v0`),
+      (`p`, `v0`)
+    )
+) AS `l`
+GROUP BY
+  `p`,
+  `t`,
+  `g0`,
+  `g1`;
+SELECT
+  `p`,
+  `g0`,
+  `g1`,
+  `v0`,
+  count(1) AS `a0`,
+  count(CASE WHEN `i` <= 5 THEN 1 END) AS `a1`
+FROM (
+  SELECT
+    `p`,
+    `g0`,
+    `g1`,
+    CASE WHEN `e` = 0 THEN 0 ELSE `e` END AS `v0`,
+    `i`
+  FROM (
+    SELECT
+      `p`,
+      `g0`,
+      `g1`,
+      `e`,
+      `o` + 1 AS `i`
+    FROM (
+      SELECT
+        `lupus_period` AS `p`,
+        CAST(`Origin` AS STRING) AS `g0`,
+        `gate` AS `g1`,
+        `scores` AS `l`
+      FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
+)) AS `s`
+    ) AS `r`
+    CROSS JOIN UNNEST(`l`) AS `e` WITH OFFSET AS o
+  ) AS `x`
+) AS `r`
+GROUP BY
+  `p`,
+  `g0`,
+  `g1`,
+  `v0`;
+SELECT
+  `p`,
+  `g0`,
+  `g1`,
+  `v0`,
+  count(1) AS `a0`,
+  count(CASE WHEN `i` <= 5 THEN 1 END) AS `a1`
+FROM (
+  SELECT
+    `p`,
+    `g0`,
+    `g1`,
+    CAST(`e` AS STRING) AS `v0`,
+    `i`
+  FROM (
+    SELECT
+      `p`,
+      `g0`,
+      `g1`,
+      `e`,
+      `o` + 1 AS `i`
+    FROM (
+      SELECT
+        `lupus_period` AS `p`,
+        CAST(`Origin` AS STRING) AS `g0`,
+        `gate` AS `g1`,
+        `tags` AS `l`
+      FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
+)) AS `s`
+    ) AS `r`
+    CROSS JOIN UNNEST(`l`) AS `e` WITH OFFSET AS o
+  ) AS `x`
+) AS `r`
+GROUP BY
+  `p`,
+  `g0`,
+  `g1`,
+  `v0`;
+SELECT
+  `p`,
+  `g0`,
+  `g1`,
+  CASE
+    WHEN MAX(abs(`v0`)) > CAST(1e+100 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(CASE WHEN abs(`v0`) <= CAST(1e+100 AS FLOAT64) THEN (
+      `v0` - `m0`
+    ) END)
+  END AS `a0`,
+  CASE
+    WHEN MAX(abs(`v0`)) > CAST(1e+100 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(
+      CASE
+        WHEN abs(`v0`) <= CAST(1e+100 AS FLOAT64)
+        THEN (
+          `v0` - `m0`
+        ) * (
+          `v0` - `m0`
+        )
+      END
+    )
+  END AS `a1`,
+  CASE
+    WHEN MAX(abs(`v0`)) > CAST(1e+100 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(
+      CASE
+        WHEN abs(`v0`) <= CAST(1e+100 AS FLOAT64)
+        THEN (
+          `v0` - `m0`
+        ) * (
+          `v0` - `m0`
+        ) * (
+          `v0` - `m0`
+        )
+      END
+    )
+  END AS `a2`,
+  CASE
+    WHEN MAX(abs(`v1`)) > CAST(1e+75 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(CASE WHEN abs(`v1`) <= CAST(1e+75 AS FLOAT64) THEN (
+      `v1` - `m1`
+    ) END)
+  END AS `a3`,
+  CASE
+    WHEN MAX(abs(`v1`)) > CAST(1e+75 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(
+      CASE
+        WHEN abs(`v1`) <= CAST(1e+75 AS FLOAT64)
+        THEN (
+          `v1` - `m1`
+        ) * (
+          `v1` - `m1`
+        )
+      END
+    )
+  END AS `a4`,
+  CASE
+    WHEN MAX(abs(`v1`)) > CAST(1e+75 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(
+      CASE
+        WHEN abs(`v1`) <= CAST(1e+75 AS FLOAT64)
+        THEN (
+          `v1` - `m1`
+        ) * (
+          `v1` - `m1`
+        ) * (
+          `v1` - `m1`
+        )
+      END
+    )
+  END AS `a5`,
+  CASE
+    WHEN MAX(abs(`v1`)) > CAST(1e+75 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(
+      CASE
+        WHEN abs(`v1`) <= CAST(1e+75 AS FLOAT64)
+        THEN (
+          `v1` - `m1`
+        ) * (
+          `v1` - `m1`
+        ) * (
+          `v1` - `m1`
+        ) * (
+          `v1` - `m1`
+        )
+      END
+    )
+  END AS `a6`,
+  CASE
+    WHEN MAX(abs(`v2`)) > CAST(1e+100 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(CASE WHEN abs(`v2`) <= CAST(1e+100 AS FLOAT64) THEN (
+      `v2` - `m2`
+    ) END)
+  END AS `a7`,
+  CASE
+    WHEN MAX(abs(`v2`)) > CAST(1e+100 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(
+      CASE
+        WHEN abs(`v2`) <= CAST(1e+100 AS FLOAT64)
+        THEN (
+          `v2` - `m2`
+        ) * (
+          `v2` - `m2`
+        )
+      END
+    )
+  END AS `a8`,
+  CASE
+    WHEN MAX(abs(`v2`)) > CAST(1e+100 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(
+      CASE
+        WHEN abs(`v2`) <= CAST(1e+100 AS FLOAT64)
+        THEN (
+          `v2` - `m2`
+        ) * (
+          `v2` - `m2`
+        ) * (
+          `v2` - `m2`
+        )
+      END
+    )
+  END AS `a9`,
+  CASE
+    WHEN MAX(abs(`v3`)) > CAST(1e+75 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(CASE WHEN abs(`v3`) <= CAST(1e+75 AS FLOAT64) THEN (
+      `v3` - `m3`
+    ) END)
+  END AS `a10`,
+  CASE
+    WHEN MAX(abs(`v3`)) > CAST(1e+75 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(
+      CASE
+        WHEN abs(`v3`) <= CAST(1e+75 AS FLOAT64)
+        THEN (
+          `v3` - `m3`
+        ) * (
+          `v3` - `m3`
+        )
+      END
+    )
+  END AS `a11`,
+  CASE
+    WHEN MAX(abs(`v3`)) > CAST(1e+75 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(
+      CASE
+        WHEN abs(`v3`) <= CAST(1e+75 AS FLOAT64)
+        THEN (
+          `v3` - `m3`
+        ) * (
+          `v3` - `m3`
+        ) * (
+          `v3` - `m3`
+        )
+      END
+    )
+  END AS `a12`,
+  CASE
+    WHEN MAX(abs(`v3`)) > CAST(1e+75 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(
+      CASE
+        WHEN abs(`v3`) <= CAST(1e+75 AS FLOAT64)
+        THEN (
+          `v3` - `m3`
+        ) * (
+          `v3` - `m3`
+        ) * (
+          `v3` - `m3`
+        ) * (
+          `v3` - `m3`
+        )
+      END
+    )
+  END AS `a13`,
+  CASE
+    WHEN MAX(abs(`v4`)) > CAST(1e+100 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(CASE WHEN abs(`v4`) <= CAST(1e+100 AS FLOAT64) THEN (
+      `v4` - `m4`
+    ) END)
+  END AS `a14`,
+  CASE
+    WHEN MAX(abs(`v4`)) > CAST(1e+100 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(
+      CASE
+        WHEN abs(`v4`) <= CAST(1e+100 AS FLOAT64)
+        THEN (
+          `v4` - `m4`
+        ) * (
+          `v4` - `m4`
+        )
+      END
+    )
+  END AS `a15`,
+  CASE
+    WHEN MAX(abs(`v4`)) > CAST(1e+100 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(
+      CASE
+        WHEN abs(`v4`) <= CAST(1e+100 AS FLOAT64)
+        THEN (
+          `v4` - `m4`
+        ) * (
+          `v4` - `m4`
+        ) * (
+          `v4` - `m4`
+        )
+      END
+    )
+  END AS `a16`,
+  CASE
+    WHEN MAX(abs(`v5`)) > CAST(1e+75 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(CASE WHEN abs(`v5`) <= CAST(1e+75 AS FLOAT64) THEN (
+      `v5` - `m5`
+    ) END)
+  END AS `a17`,
+  CASE
+    WHEN MAX(abs(`v5`)) > CAST(1e+75 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(
+      CASE
+        WHEN abs(`v5`) <= CAST(1e+75 AS FLOAT64)
+        THEN (
+          `v5` - `m5`
+        ) * (
+          `v5` - `m5`
+        )
+      END
+    )
+  END AS `a18`,
+  CASE
+    WHEN MAX(abs(`v5`)) > CAST(1e+75 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(
+      CASE
+        WHEN abs(`v5`) <= CAST(1e+75 AS FLOAT64)
+        THEN (
+          `v5` - `m5`
+        ) * (
+          `v5` - `m5`
+        ) * (
+          `v5` - `m5`
+        )
+      END
+    )
+  END AS `a19`,
+  CASE
+    WHEN MAX(abs(`v5`)) > CAST(1e+75 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(
+      CASE
+        WHEN abs(`v5`) <= CAST(1e+75 AS FLOAT64)
+        THEN (
+          `v5` - `m5`
+        ) * (
+          `v5` - `m5`
+        ) * (
+          `v5` - `m5`
+        ) * (
+          `v5` - `m5`
+        )
+      END
+    )
+  END AS `a20`
+FROM (
+  SELECT
+    `w`.*,
+    avg(CASE WHEN abs(`v0`) <= CAST(1e+100 AS FLOAT64) THEN `v0` END) OVER (PARTITION BY `p`, `g0`, `g1`) AS `m0`,
+    avg(CASE WHEN abs(`v1`) <= CAST(1e+75 AS FLOAT64) THEN `v1` END) OVER (PARTITION BY `p`, `g0`, `g1`) AS `m1`,
+    avg(CASE WHEN abs(`v2`) <= CAST(1e+100 AS FLOAT64) THEN `v2` END) OVER (PARTITION BY `p`, `g0`, `g1`) AS `m2`,
+    avg(CASE WHEN abs(`v3`) <= CAST(1e+75 AS FLOAT64) THEN `v3` END) OVER (PARTITION BY `p`, `g0`, `g1`) AS `m3`,
+    avg(CASE WHEN abs(`v4`) <= CAST(1e+100 AS FLOAT64) THEN `v4` END) OVER (PARTITION BY `p`, `g0`, `g1`) AS `m4`,
+    avg(CASE WHEN abs(`v5`) <= CAST(1e+75 AS FLOAT64) THEN `v5` END) OVER (PARTITION BY `p`, `g0`, `g1`) AS `m5`
+  FROM (
+    SELECT
+      `lupus_period` AS `p`,
+      CAST(`Origin` AS STRING) AS `g0`,
+      `gate` AS `g1`,
+      CASE WHEN IS_NAN(`delay`) THEN NULL ELSE CAST(`delay` AS FLOAT64) END AS `v0`,
+      CASE WHEN IS_NAN(`delay`) THEN NULL ELSE CAST(`delay` AS FLOAT64) END AS `v1`,
+      CAST(`odd "name" \`x` AS FLOAT64) AS `v2`,
+      CAST(`odd "name" \`x` AS FLOAT64) AS `v3`,
+      CAST(CAST(`late` AS INT64) AS FLOAT64) AS `v4`,
+      CAST(CAST(`late` AS INT64) AS FLOAT64) AS `v5`
+    FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
+)) AS `s`
+  ) AS `w`
+) AS `r`
+GROUP BY
+  `p`,
+  `g0`,
+  `g1`;
+SELECT
+  `p`,
+  `g0`,
+  `g1`,
+  CASE
+    WHEN MAX(abs(`v0`)) > CAST(1e+100 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(CASE WHEN abs(`v0`) <= CAST(1e+100 AS FLOAT64) THEN (
+      `v0` - `m0`
+    ) END)
+  END AS `a0`,
+  CASE
+    WHEN MAX(abs(`v0`)) > CAST(1e+100 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(
+      CASE
+        WHEN abs(`v0`) <= CAST(1e+100 AS FLOAT64)
+        THEN (
+          `v0` - `m0`
+        ) * (
+          `v0` - `m0`
+        )
+      END
+    )
+  END AS `a1`,
+  CASE
+    WHEN MAX(abs(`v0`)) > CAST(1e+100 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(
+      CASE
+        WHEN abs(`v0`) <= CAST(1e+100 AS FLOAT64)
+        THEN (
+          `v0` - `m0`
+        ) * (
+          `v0` - `m0`
+        ) * (
+          `v0` - `m0`
+        )
+      END
+    )
+  END AS `a2`,
+  CASE
+    WHEN MAX(abs(`v1`)) > CAST(1e+75 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(CASE WHEN abs(`v1`) <= CAST(1e+75 AS FLOAT64) THEN (
+      `v1` - `m1`
+    ) END)
+  END AS `a3`,
+  CASE
+    WHEN MAX(abs(`v1`)) > CAST(1e+75 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(
+      CASE
+        WHEN abs(`v1`) <= CAST(1e+75 AS FLOAT64)
+        THEN (
+          `v1` - `m1`
+        ) * (
+          `v1` - `m1`
+        )
+      END
+    )
+  END AS `a4`,
+  CASE
+    WHEN MAX(abs(`v1`)) > CAST(1e+75 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(
+      CASE
+        WHEN abs(`v1`) <= CAST(1e+75 AS FLOAT64)
+        THEN (
+          `v1` - `m1`
+        ) * (
+          `v1` - `m1`
+        ) * (
+          `v1` - `m1`
+        )
+      END
+    )
+  END AS `a5`,
+  CASE
+    WHEN MAX(abs(`v1`)) > CAST(1e+75 AS FLOAT64)
+    THEN CAST('NaN' AS FLOAT64)
+    ELSE sum(
+      CASE
+        WHEN abs(`v1`) <= CAST(1e+75 AS FLOAT64)
+        THEN (
+          `v1` - `m1`
+        ) * (
+          `v1` - `m1`
+        ) * (
+          `v1` - `m1`
+        ) * (
+          `v1` - `m1`
+        )
+      END
+    )
+  END AS `a6`
+FROM (
+  SELECT
+    `w`.*,
+    avg(CASE WHEN abs(`v0`) <= CAST(1e+100 AS FLOAT64) THEN `v0` END) OVER (PARTITION BY `p`, `g0`, `g1`) AS `m0`,
+    avg(CASE WHEN abs(`v1`) <= CAST(1e+75 AS FLOAT64) THEN `v1` END) OVER (PARTITION BY `p`, `g0`, `g1`) AS `m1`
+  FROM (
+    SELECT
+      `p`,
+      `g0`,
+      `g1`,
+      CASE WHEN IS_NAN(`e`) THEN NULL ELSE CAST(`e` AS FLOAT64) END AS `v0`,
+      CASE WHEN IS_NAN(`e`) THEN NULL ELSE CAST(`e` AS FLOAT64) END AS `v1`
+    FROM (
+      SELECT
+        `p`,
+        `g0`,
+        `g1`,
+        `e`,
+        `o` + 1 AS `i`
+      FROM (
+        SELECT
+          `lupus_period` AS `p`,
+          CAST(`Origin` AS STRING) AS `g0`,
+          `gate` AS `g1`,
+          `scores` AS `l`
+        FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
+)) AS `s`
+      ) AS `r`
+      CROSS JOIN UNNEST(`l`) AS `e` WITH OFFSET AS o
+    ) AS `x`
+  ) AS `w`
+) AS `r`
+GROUP BY
+  `p`,
+  `g0`,
+  `g1`;

@@ -1,0 +1,21 @@
+SELECT
+  "p",
+  COUNT(1) AS "a0",
+  SUM("v0") AS "a1",
+  COUNT("v0") AS "a2"
+FROM (
+  SELECT
+    "lupus_period" AS "p",
+    "DELAY" AS "r0",
+    CASE
+      WHEN (
+        "DELAY" = CAST('NaN' AS DOUBLE)
+      )
+      THEN NULL
+      ELSE CAST("DELAY" AS DOUBLE)
+    END AS "v0"
+  FROM (SELECT * FROM (SELECT t.*, CASE WHEN t."DAY" < DATE '2013-11-03' THEN 0 WHEN t."DAY" < DATE '2013-11-04' THEN 1 ELSE 2 END AS "lupus_period" FROM "mart"."flights" t WHERE t."DAY" >= DATE '2013-11-02' AND t."DAY" < DATE '2013-11-05') t WHERE (delay > -60 -- in minutes
+)) AS "s"
+) AS "r"
+GROUP BY
+  "p";

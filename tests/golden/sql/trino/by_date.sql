@@ -1,0 +1,15 @@
+SELECT
+  "p",
+  COUNT(1) AS "a0",
+  SUM("v0") AS "a1",
+  COUNT("v0") AS "a2"
+FROM (
+  SELECT
+    "lupus_period" AS "p",
+    "delay" AS "r0",
+    CASE WHEN IS_NAN("delay") THEN NULL ELSE CAST("delay" AS DOUBLE) END AS "v0"
+  FROM (SELECT * FROM (SELECT t.*, CASE WHEN t."day" < DATE '2013-11-03' THEN 0 WHEN t."day" < DATE '2013-11-04' THEN 1 ELSE 2 END AS "lupus_period" FROM "mart"."flights" t WHERE t."day" >= DATE '2013-11-02' AND t."day" < DATE '2013-11-05') t WHERE (delay > -60 -- in minutes
+)) AS "s"
+) AS "r"
+GROUP BY
+  "p";
