@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from datetime import UTC, datetime
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -34,7 +33,8 @@ from airflow_lupus.metrics.drift import (
 )
 from airflow_lupus.metrics.histograms import CATEGORIES, Binned, Categories, edges, from_text, histograms, needs
 from airflow_lupus.model import Grain, Period
-from airflow_lupus.specs import MeasureSpec, TableMetrics
+from airflow_lupus.specs import ColumnMetrics, MeasureSpec, TableMetrics
+from support import tables
 
 COUNTS = st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), min_size=1, max_size=30).filter(
     lambda pairs: sum(p for p, _ in pairs) > 0 and sum(q for _, q in pairs) > 0
@@ -268,8 +268,21 @@ def test_a_drift_is_known_by_its_name(metric: type) -> None:
     assert found.family == "drift"
 
 
-def test_the_sql_of_bins_is_understood_by_duckdb_alone() -> None:
-    of = (-0.5, 0.25, 1e-7 + 1)
-    for operand, _ in needs("x", of)[1:]:
-        sql = operand.template.format("CAST(-0.5 AS DOUBLE)")  # type: ignore[union-attr]
-        assert duckdb.sql(f"SELECT typeof({sql})").fetchall() == [("DOUBLE",)]
+@pytest.mark.parametrize("type_", ["double precision", "real", "numeric(12, 4)"])
+def test_a_database_and_duckdb_put_the_same_into_each_bin(type_: str) -> None:
+    """By edges that are hard to write: tiny, huge, negative, and those that are values themselves."""
+    random = np.random.default_rng(3)
+    values = [*random.normal(0, 50, 300).round(4).tolist(), 0.0, -0.0, 0.1, 0.2, 0.3, 99999999.1234, -99999999.1234, None]
+    values += [] if type_.startswith("numeric") else [math.nan, math.inf, -math.inf, 1e-30, -1e-30]
+    arrow = pa.float32() if type_ == "real" else pa.float64()
+    table = pa.table({"x": pa.array(values, pa.float64()).cast(arrow)})
+    of = (-99999999.1234, -50.0, -1e-300, 0.0, 1e-300, 0.1, float(np.float32(0.2)), 0.2, 7 / 3, 99999999.1234)
+    spec = MeasureSpec("values", Grain("day", "UTC"), (ColumnMetrics({"x": ["avg"]}),))
+    here = ENGINE.scan(Batches({"x": "number"}, lambda names, periods: iter([table])), spec, needs("x", of), [PERIOD])
+    relation = tables.postgres_relation(table, spec, [PERIOD], {"x": type_})
+    there = engine_named("sql").scan(relation, spec, needs("x", of), [PERIOD])
+    (mine,), (theirs,) = (histograms(scan.state, "x", of) for scan in (here, there))
+    assert isinstance(mine, Binned)
+    assert isinstance(theirs, Binned)
+    assert theirs.counts.tolist() == mine.counts.tolist()
+    assert theirs.areas == pytest.approx(mine.areas, rel=1e-9)

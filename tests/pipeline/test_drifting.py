@@ -25,6 +25,7 @@ from airflow_lupus.metric_sets.drift import Baseline, Drift
 from airflow_lupus.model import FIXED, Grain, PointStatus, TaskRef
 from airflow_lupus.pipeline.collecting import Collected, Job, collect, save
 from airflow_lupus.pipeline.drifting import prepare
+from airflow_lupus.pipeline.frames import frame_batches
 from airflow_lupus.pipeline.history import collect_history
 from airflow_lupus.pipeline.measuring import Opened, measure
 from airflow_lupus.pipeline.rolling_up import RollUp
@@ -36,6 +37,7 @@ from airflow_lupus.stores.renaming import Rename
 from airflow_lupus.stores.retention import Limits
 from airflow_lupus.stores.retiring import Selection
 from airflow_lupus.stores.sql import SqlStore
+from support import stores
 from support.stores import dump, meaning
 
 if TYPE_CHECKING:
@@ -334,7 +336,39 @@ def test_what_cannot_be_read_as_a_number_fails_and_is_no_reference(tmp_path: Pat
     assert rows == [(PointStatus.UNDEFINED, None), (PointStatus.FAILED, None), (PointStatus.OK, 0.0)]
 
 
+@pytest.mark.parametrize("reference", [Baseline(last=2), Files("training.parquet")], ids=["baseline", "source"])
+def test_rows_that_come_in_batches_are_compared_alike(world: World, reference: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(world.folder)
+    write(Path("training.parquet"), rows_of_day(9))
+    files, frames = SqlStore.in_memory(), SqlStore.in_memory()
+    job = world.job(reference, where="shop IS NOT NULL")
+    collect(files, job, DAYS[:8], TASK)
+    table, other = (parquet.read_table(name) for name in ("rows.parquet", "training.parquet"))
+    batched = replace(
+        job,
+        open=lambda periods: Opened(frame_batches("orders", table, job.spec)),
+        open_reference=lambda source, period, spec: Opened(frame_batches("training", other, spec)),
+    )
+    collect(frames, batched, DAYS[:8], TASK)
+    assert meaning(files) == meaning(frames)
+
+
 # ---- the store ----
+
+
+@pytest.mark.parametrize("kind", stores.KINDS)
+def test_every_store_keeps_histograms(kind: str, world: World) -> None:
+    for store in stores.open_store(kind, world.folder):
+        world.rows[3] = []
+        for number in (0, 4, 2, 3, 1, 5):
+            collect(store, world.job(Baseline(last=2)), [DAYS[number]], TASK)
+        check(store, replace(world, rows={number: world.rows[number] for number in range(6)}), references(Baseline(last=2), world))
+        assert collect(store, world.job(Baseline(last=2)), DAYS[:6], TASK).saved.changed == 0
+        path = world.folder / "training.parquet"
+        write(path, rows_of_day(9))
+        for _ in range(2):
+            collect(store, world.job(Files(str(path))), DAYS[:6], TASK)
+        assert points(store)["device", "psi", None][5] is not None
 
 
 def histograms_held(store: SqlStore) -> dict[str, int]:
