@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_lupus.engines.base import Engine
     from airflow_lupus.model import Period, TaskRef
-    from airflow_lupus.pipeline.drifting import Drifting
+    from airflow_lupus.pipeline.drifting import Drifting, OpenReference
     from airflow_lupus.pipeline.measuring import Measured, Opened
     from airflow_lupus.specs import MeasureSpec
     from airflow_lupus.stores.base import Store
@@ -44,8 +44,7 @@ class Job:
     """Owner, runbook, shared: see `DatasetInfo`."""
     follow: bool = False
     """Whether to choose anew what to measure when the source's columns change, where the spec names nothing."""
-    open_reference: Callable[[Any, Period, MeasureSpec], Opened] | None = None
-    """Opens a source that others are compared with, for a spec without a time column: all its rows count as one period's."""
+    open_reference: OpenReference | None = None
 
     @property
     def full_definition(self) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_lupus.exceptions import SourceError, SpecError, StoreError
 from airflow_lupus.metric_sets.drift import Baseline
@@ -44,11 +45,16 @@ if TYPE_CHECKING:
     from airflow_lupus.metrics.histograms import Edges, Histogram
     from airflow_lupus.model import Measurement, Period
     from airflow_lupus.pipeline.collecting import Job
+    from airflow_lupus.pipeline.measuring import Opened
     from airflow_lupus.pipeline.profiles import Where
     from airflow_lupus.specs import MeasureSpec
     from airflow_lupus.stores.base import Scope, Store
     from airflow_lupus.stores.database import Transaction
     from airflow_lupus.stores.partials import StoredHistogram
+
+
+OpenReference = Callable[[Any, "Period", "MeasureSpec"], "Opened"]
+"""Opens a source that others are compared with, for a spec without a time column: all its rows count as one period's."""
 
 
 @dataclass(eq=False)
@@ -132,6 +138,40 @@ class Drifting:
             for part in alike:
                 part.edges = found.get(part.column, ())
 
+    def measure_references(self, engine: Engine, open_reference: OpenReference | None, period: Period) -> None:
+        """Measure the fixed sources that are not known yet: all their rows, whenever they are from, by the spec's groups.
+
+        :param period: for sources that want one.
+        """
+        for drift in self.spec.drifts:
+            parts = [part for part in self.parts if part.drift is drift and part.baseline is None and part.reference is None]
+            if not parts:
+                continue
+            what, spec = f"The reference {drift.reference!r}", replace(plain(self.spec), metric_sets=(drift,))
+            if open_reference is None:
+                msg = f"{what} cannot be opened here"
+                raise SpecError(msg)
+            opened = open_reference(drift.reference, period, spec)
+            if opened.relation is None:
+                msg = f"{what} has nothing to read: {'; '.join({*opened.absent.values(), *opened.failed.values()})}"
+                raise SourceError(msg)
+            try:
+                pairs = spec.pairs(engine.types(opened.relation))
+            except SpecError as error:
+                msg = f"{what}: {error}"
+                raise SpecError(msg) from None
+            own = Drifting(spec, parts)
+            own.ready(engine, opened.relation, pairs, [period])
+            scan = engine.scan(opened.relation, spec, own.needs(), [period])
+            found = own.profiles(scan, [period])
+            broken = [f"{path} cannot be read to its end: {reason}" for path, reason in scan.failed_files.items()]
+            broken += [each.failed for profiled in found.values() for each in profiled if each.failed is not None]
+            if broken:
+                msg = f"{what}: {broken[0]}"
+                raise SourceError(msg)
+            for part, profiled in found.items():
+                part.reference = {each.where: each.histogram for each in profiled}
+
     def needs(self) -> list[Need]:
         """What has to be scanned."""
         return list(dict.fromkeys(need for part in self.parts for need in needs(part.column, part.of)))
@@ -160,7 +200,7 @@ class Drifting:
             else:
                 found = self._against(part.baseline, part, own, set(fresh), pruned, tx, dataset_id)
                 later |= {each.profile.start for each in found} - fresh.keys()
-            self._add_points(points, part, found)
+            self.add_points(points, part, found)
             for start, status in fresh.items():
                 if status is PeriodStatus.EMPTY and (self.spec.totals or not self.spec.group_columns):
                     for metric in part.metrics:
@@ -207,7 +247,7 @@ class Drifting:
             profile = Profile(stored.start, (stored.level, stored.dimensions), from_text(stored.state))
             by_start.setdefault(stored.start, {})[profile.where] = profile
             if baseline.label:
-                labels[stored.start] = json.loads(stored.state)["label"]
+                labels[stored.start] = json.loads(stored.state).get("label")
         sums: dict[tuple[int, ...], dict[Where, Histogram]] = {}
         found = [Judged(each, None) for each in own if not part.keeps(each)]
         for start in affected:
@@ -217,7 +257,8 @@ class Drifting:
             found += [Judged(profile, sums[of].get(where)) for where, profile in by_start[start].items()]
         return found
 
-    def _add_points(self, points: dict[SeriesInfo, list[Point]], part: Part, found: Sequence[Judged]) -> None:
+    def add_points(self, points: dict[SeriesInfo, list[Point]], part: Part, found: Sequence[Judged]) -> None:
+        """Compare."""
         values = compare(part.metrics, [each.profile.histogram for each in found], [each.reference for each in found])
         for metric, own in zip(part.metrics, values, strict=True):
             for (profile, _), value in zip(found, own.tolist(), strict=True):
@@ -237,24 +278,29 @@ def prepare(store: Store, job: Job, period: Period) -> Drifting | None:
 
     :param period: for sources that want one: the first that is measured.
     """
-    spec = job.spec
-    if not spec.drifts:
+    if not job.spec.drifts:
         return None
+    drifting = Drifting(job.spec, parts_of(job.spec, job.definition_hash))
+    for part in drifting.parts:
+        _recall(part, store.fixed_histograms(job.spec.dataset, job.spec.grain, part.column, part.name))
+    drifting.measure_references(job.engine, job.open_reference, period)
+    return drifting
+
+
+def parts_of(spec: MeasureSpec, defined_as: str = "") -> list[Part]:
+    """What of a spec is compared with references.
+
+    :param defined_as: the definition's hash: of another definition no histograms are used.
+    """
     parts = []
     for drift in spec.drifts:
         is_first = isinstance(drift.reference, Baseline) and drift.reference.first is not None
         prefix = partials.FIRST_HISTOGRAM if is_first else partials.HISTOGRAM
-        name = prefix + digest([job.definition_hash, drift.definition(), spec.group_columns, spec.totals])[:16]
+        name = prefix + digest([defined_as, drift.definition(), spec.group_columns, spec.totals])[:16]
         for column in drift.metrics:
             metrics = [metric for each, metric in drift.pairs() if each == column and isinstance(metric, DriftMetric)]
             parts.append(Part(drift, column, metrics, name))
-    for part in parts:
-        _recall(part, store.fixed_histograms(spec.dataset, spec.grain, part.column, part.name))
-    for drift in spec.drifts:
-        unknown = [part for part in parts if part.drift is drift and part.baseline is None and part.reference is None]
-        if unknown:
-            _measure_reference(job, drift, unknown, period)
-    return Drifting(spec, parts)
+    return parts
 
 
 def _recall(part: Part, rows: Sequence[StoredHistogram]) -> None:
@@ -264,36 +310,6 @@ def _recall(part: Part, rows: Sequence[StoredHistogram]) -> None:
         part.numeric, part.edges = decided["numeric"], tuple(decided["edges"])
         if part.baseline is None:
             part.reference = {(row.level, row.dimensions): from_text(row.state) for row in rows if row.level != partials.EDGES}
-
-
-def _measure_reference(job: Job, drift: Drift, parts: Sequence[Part], period: Period) -> None:
-    """Measure a fixed source: all its rows, whenever they are from, by the job's groups."""
-    spec = replace(plain(job.spec), metric_sets=(drift,))
-    if job.open_reference is None:
-        msg = f"{drift.reference!r} cannot be opened here"
-        raise SpecError(msg)
-    opened = job.open_reference(drift.reference, period, spec)
-    if opened.relation is None:
-        reasons = "; ".join({*opened.absent.values(), *opened.failed.values()})
-        msg = f"The reference {drift.reference!r} has nothing to read: {reasons}"
-        raise SourceError(msg)
-    try:
-        pairs = spec.pairs(job.engine.types(opened.relation))
-    except SpecError as error:
-        msg = f"The reference {drift.reference!r}: {error}"
-        raise SpecError(msg) from None
-    drifting = Drifting(spec, parts)
-    drifting.ready(job.engine, opened.relation, pairs, [period])
-    scan = job.engine.scan(opened.relation, spec, drifting.needs(), [period])
-    for path, reason in scan.failed_files.items():
-        msg = f"The reference {drift.reference!r}: {path} cannot be read to its end: {reason}"
-        raise SourceError(msg)
-    for part, found in drifting.profiles(scan, [period]).items():
-        for each in found:
-            if each.failed is not None:
-                msg = f"The reference {drift.reference!r}: {each.failed}"
-                raise SourceError(msg)
-        part.reference = {each.where: each.histogram for each in found}
 
 
 def _sum(histograms: Sequence[Mapping[Where, Profile]]) -> dict[Where, Histogram]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airflow_lupus.metric_sets.columns import TableMetrics
-from airflow_lupus.metrics.histograms import edges, histograms, quantile_needs
+from airflow_lupus.metrics.histograms import edges, histograms, needs, quantile_needs
 from airflow_lupus.model import dimensions
 from airflow_lupus.pipeline.points import level_of
 
@@ -39,9 +39,15 @@ def profiles(scan: Scan, column: str, of: Edges | None, periods: Collection[Peri
     :param of: the edges of its bins; None where its values are told apart.
     :param periods: groups of others are left out.
     """
+    failures = {i: why for operand, _ in needs(column, of) for i, why in scan.failures.get(operand, {}).items()}
     return [
-        Profile(group.period.epoch, (level_of(group), dimensions(group.dimensions or {})), histogram, group.failed.get(column))
-        for group, histogram in zip(scan.groups, histograms(scan.state, column, of), strict=True)
+        Profile(
+            group.period.epoch,
+            (level_of(group), dimensions(group.dimensions or {})),
+            histogram,
+            group.failed.get(column, failures.get(i)),
+        )
+        for i, (group, histogram) in enumerate(zip(scan.groups, histograms(scan.state, column, of), strict=True))
         if group.period in periods
     ]
 

@@ -2,5 +2,6 @@
 
 from airflow_lupus.processors.base import Processor
 from airflow_lupus.processors.distribution import DistributionProcessor
+from airflow_lupus.processors.drift import DriftProcessor
 
-__all__ = ["DistributionProcessor", "Processor"]
+__all__ = ["DistributionProcessor", "DriftProcessor", "Processor"]
