@@ -11,14 +11,23 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from airflow_lupus.metric_sets.classification import Classification
     from airflow_lupus.metric_sets.drift import Baseline, Drift
+    from airflow_lupus.metric_sets.fairness import Fairness
     from airflow_lupus.metric_sets.own import PythonMetric, Ratio, SqlMetric
     from airflow_lupus.metric_sets.ranking import Ranking
+    from airflow_lupus.metric_sets.regression import Regression
     from airflow_lupus.notifications.slack import SlackNotifier
     from airflow_lupus.operators.collect import MetricCollectOperator
     from airflow_lupus.operators.detect import AnomalyDetectOperator
     from airflow_lupus.operators.monitor import MonitorOperator
-    from airflow_lupus.processors import DistributionProcessor
+    from airflow_lupus.processors import (
+        ClassificationProcessor,
+        DistributionProcessor,
+        DriftProcessor,
+        RankingProcessor,
+        RegressionProcessor,
+    )
     from airflow_lupus.sensors.data_missing import DataMissingSensor
     from airflow_lupus.sources import Delta, Files, Frame, Iceberg, Query, SparkTable, Table
     from airflow_lupus.specs import ColumnMetrics, TableMetrics
@@ -26,11 +35,17 @@ if TYPE_CHECKING:
 _WHERE = {
     "AnomalyDetectOperator": "airflow_lupus.operators.detect",
     "Baseline": "airflow_lupus.metric_sets.drift",
+    "Classification": "airflow_lupus.metric_sets.classification",
     "ColumnMetrics": "airflow_lupus.specs",
     "DataMissingSensor": "airflow_lupus.sensors.data_missing",
     "Delta": "airflow_lupus.sources",
+    "ClassificationProcessor": "airflow_lupus.processors",
     "DistributionProcessor": "airflow_lupus.processors",
+    "RankingProcessor": "airflow_lupus.processors",
+    "RegressionProcessor": "airflow_lupus.processors",
+    "Fairness": "airflow_lupus.metric_sets.fairness",
     "Drift": "airflow_lupus.metric_sets.drift",
+    "DriftProcessor": "airflow_lupus.processors",
     "Files": "airflow_lupus.sources",
     "Frame": "airflow_lupus.sources",
     "Iceberg": "airflow_lupus.sources",
@@ -40,6 +55,7 @@ _WHERE = {
     "PythonMetric": "airflow_lupus.metric_sets.own",
     "Ratio": "airflow_lupus.metric_sets.own",
     "Ranking": "airflow_lupus.metric_sets.ranking",
+    "Regression": "airflow_lupus.metric_sets.regression",
     "SlackNotifier": "airflow_lupus.notifications.slack",
     "SqlMetric": "airflow_lupus.metric_sets.own",
     "SparkTable": "airflow_lupus.sources",
@@ -50,11 +66,15 @@ _WHERE = {
 __all__ = [
     "AnomalyDetectOperator",
     "Baseline",
+    "Classification",
+    "ClassificationProcessor",
     "ColumnMetrics",
     "DataMissingSensor",
     "Delta",
     "DistributionProcessor",
     "Drift",
+    "DriftProcessor",
+    "Fairness",
     "Files",
     "Frame",
     "Iceberg",
@@ -63,7 +83,10 @@ __all__ = [
     "PythonMetric",
     "Query",
     "Ranking",
+    "RankingProcessor",
     "Ratio",
+    "Regression",
+    "RegressionProcessor",
     "SlackNotifier",
     "SparkTable",
     "SqlMetric",

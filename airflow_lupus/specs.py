@@ -83,10 +83,30 @@ class MeasureSpec:
         if not self.group_columns and not self.totals:
             msg = "totals=False without group_columns measures nothing"
             raise SpecError(msg)
+        self._refuse_collisions()
         for what, names in (("per_entity", self.per_entity), ("top", self.top), ("units", self.units)):
             for name in names:
                 if self.metric_sets and name not in self.measured_columns:
                     msg = f"{what}: column {name!r} is not measured: {did_you_mean(name, self.measured_columns)}"
+                    raise SpecError(msg)
+
+    def _refuse_collisions(self) -> None:
+        """Raise where two sets mean different things by one name, or a dimension of a metric is a group column."""
+        seen: dict[tuple[str, str], Metric] = {}
+        for metric_set in self.metric_sets:
+            for column, metric in metric_set.pairs():
+                other = seen.setdefault((column, metric.name), metric)
+                if "column" not in {metric.family, other.family} and metric.meaning != other.meaning:
+                    twice = f"of {', '.join(other.columns)} and of {', '.join(metric.columns)}"
+                    msg = (
+                        f"metrics: {column}.{metric.name} is named twice, {twice}, with different meanings; "
+                        "its series could not be told apart. Give one of the predictions another name, for example with a Query"
+                    )
+                    raise SpecError(msg)
+                if metric.family == "column" or not metric.per_entity:
+                    continue
+                for name in sorted({*metric.entity_names(column)} & {*self.group_columns}):
+                    msg = f"group_columns: {name!r} is a dimension of {column}.{metric.name}; rename the column in the source"
                     raise SpecError(msg)
 
     @property
@@ -151,10 +171,12 @@ class MeasureSpec:
             for column, metric in self._written_pairs()
         ]
         for column, metric in pairs:
-            if metric.per_entity and column in RESERVED:
+            if metric.family != "column" or not metric.per_entity:
+                continue
+            if column in RESERVED:
                 msg = f"column_metrics[{column!r}]: a count per {column} needs it as a dimension, which is a name of our own tables"
                 raise SpecError(msg)
-            if metric.per_entity and column in self.group_columns:
+            if column in self.group_columns:
                 msg = f"column_metrics[{column!r}]: a count per {column} is what grouping by {column} and TableMetrics(['row_count']) gives"
                 raise SpecError(msg)
         return pairs

@@ -36,8 +36,8 @@ class Frame:
     """bool of the same shape."""
     kinds: np.ndarray
     """Each series' metric kind, see `airflow_lupus.metrics`."""
-    upward: np.ndarray
-    """bool per series: only a rise is bad."""
+    bad: np.ndarray
+    """Per series 1 where only a rise is bad, −1 where only a fall is, 0 where both are."""
 
     def columns(self) -> np.ndarray:
         """The columns in which anything is to be judged."""

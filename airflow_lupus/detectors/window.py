@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CENTERS = ("median", "mean")
 SPREADS = ("mad", "sigma", "percent")
+BAD = {"up": 1, "down": -1, "both": 0}
 DIRECTIONS = ("auto", "both", "up", "down")
 MAD_TO_SIGMA = 1.4826
 """1 / Φ⁻¹(¾): makes the median absolute deviation of normal values their standard deviation."""
@@ -163,8 +164,8 @@ class Window(Detector):
         bounded = np.isin(kinds, list(BOUNDED_BELOW))
         least = np.where(bounded, 0.0, -np.inf)
         most = np.where(kinds == "ratio", 1.0, np.inf)
-        only_up = np.broadcast_to(frame.upward[:, None], kinds.shape) if self.direction == "auto" else self.direction == "up"
-        only_down = self.direction == "down"
+        bad = np.broadcast_to(frame.bad[:, None], kinds.shape) if self.direction == "auto" else BAD[self.direction]
+        only_up, only_down = bad == 1, bad == -1
         lower = np.where(only_up, least, np.maximum(center - reach, least))
         upper = np.where(only_down, most, np.minimum(center + reach, most))
         return lower, upper

@@ -10,7 +10,11 @@ from airflow_lupus.exceptions import MissingExtra, SpecError, did_you_mean
 if TYPE_CHECKING:
     from airflow_lupus.engines.base import Engine
 
-ENGINES = {"duckdb": "airflow_lupus.engines.duckdb:DuckDBEngine", "sql": "airflow_lupus.engines.sql:SqlEngine"}
+ENGINES = {
+    "duckdb": "airflow_lupus.engines.duckdb:DuckDBEngine",
+    "spark": "airflow_lupus.engines.spark:SparkEngine",
+    "sql": "airflow_lupus.engines.sql:SqlEngine",
+}
 
 AUTO = "auto"
 """Instead of an engine: the one that suits the source, see `airflow_lupus.engines.auto`."""

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_lupus.engines import engine_named
-from airflow_lupus.engines.base import FileSet, SqlRelation
+from airflow_lupus.engines.base import FileSet, SparkRelation, SqlRelation
 from airflow_lupus.engines.dialects import PROVEN
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def choice(relation: Relation) -> tuple[str, str]:
         if relation.dialect in PROVEN:
             return "sql", f"{relation.what} is aggregated where it is, in {relation.dialect}"
         return "duckdb", f'the rows of {relation.what} are fetched; engine="sql" would aggregate them in {relation.dialect}'
+    if isinstance(relation, SparkRelation):
+        return "spark", "only Spark reads it"
     if isinstance(relation, FileSet):
         return "duckdb", f"{len(relation.files):,} files of {relation.size:,} bytes are read in this task"
     return "duckdb", "the source's rows come to this task"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_lupus.exceptions import SpecError
 from airflow_lupus.metrics.base import State
 
 if TYPE_CHECKING:
@@ -79,11 +80,23 @@ class SqlRelation:
     """What it is called in messages."""
 
 
-Relation = FileSet | Batches | SqlRelation
+@dataclass
+class SparkRelation:
+    """What only Spark can read: a table of its catalog, or a Spark frame."""
+
+    table: str = ""
+    frame: Any = None
+    """A frame of classic Spark or of Spark Connect; None: the table."""
+
+
+Relation = FileSet | Batches | SqlRelation | SparkRelation
 
 
 def fetched(relation: Relation) -> FileSet | Batches:
     """The relation as engines have it that read rows themselves."""
+    if isinstance(relation, SparkRelation):
+        msg = f'{relation.table or "a Spark frame"!r} is read by Spark alone: say engine="spark"'
+        raise SpecError(msg)
     return relation.rows if isinstance(relation, SqlRelation) else relation
 
 
@@ -110,6 +123,8 @@ class Scan:
     """What users define and failed, index of the group → the reason."""
     failed_files: Mapping[str, str] = field(default_factory=dict)
     """Files that turned out to be unreadable half-way, with the reason; the groups hold nothing of them."""
+    bytes_read: int | None = None
+    """Where the engine knows better than the files' sizes tell."""
 
     @classmethod
     def nothing(cls, failed_files: Mapping[str, str] | None = None) -> Scan:

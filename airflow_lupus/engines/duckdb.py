@@ -103,6 +103,21 @@ class DuckDBEngine:
             return f"CREATE VIEW source AS {rows};\n" + ";\n".join(explained(queries, planned(needs)))
 
     @contextmanager
+    def stream(self, files: FileSet, spec: MeasureSpec, columns: Sequence[str]) -> Iterator[tuple[Table, Iterator[pa.Table]]]:
+        """The rows of files, for an engine that cannot read them itself; and of some columns the text of what is not of their type."""
+        import pyarrow as pa
+
+        with self._connection(files) as connection, self._errors(spec):
+            table, _ = lenient(files, read(connection, files), spec, columns)
+            reader = connection.sql(f"SELECT * FROM {table.sql}").to_arrow_reader(BATCH)
+            yield table, (pa.Table.from_batches([batch], reader.schema) for batch in _or_empty(reader))
+
+    def broken_files(self, files: FileSet, spec: MeasureSpec) -> dict[str, str]:
+        """Which files cannot be read to their end."""
+        with self._connection(files) as connection:
+            return self._broken_files(connection, files, spec)
+
+    @contextmanager
     def _errors(self, spec: MeasureSpec) -> Iterator[None]:
         try:
             yield
@@ -169,6 +184,17 @@ class DuckDBEngine:
             except duckdb.Error as error:
                 broken[file.path] = first_line(error)
         return broken
+
+
+def _or_empty(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Batches, or where there are none an empty one."""
+    import pyarrow as pa
+
+    batch = None
+    for batch in reader:
+        yield batch
+    if batch is None:
+        yield pa.RecordBatch.from_pylist([], reader.schema)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ def explained(queries: Queries, plan: Plan) -> list[str]:
     for operand, counted in plan.counted.items():
         shown.append(queries.counts(operand, counted) if counted.fetched else queries.reduced(operand, counted, counted.needs))
     shown += [queries.quantiles(operand, primitives) for operand, primitives in plan.quantiles.items()]
+    shown += [queries.ranked(operand, wanted) for operand, wanted in plan.ranked.items()]
     shown += [queries.rows(own.columns) if isinstance(own, Function) else queries.own(own) for own in plan.own]
     if queries.dialect.shifts_by_group:
         shown += [queries.powers(column, wanted, {}) for column, wanted in _powers(plan).items()]
@@ -59,6 +60,8 @@ def run_passes(
             assembly.add_levels(fetch(queries.reduced(operand, counted, counted.needs)), counted.needs)
     for operand, primitives in plan.quantiles.items():
         assembly.add_quantiles(fetch(queries.quantiles(operand, primitives)), operand, primitives)
+    for ranked, wanted in plan.ranked.items():
+        assembly.add_levels(fetch(queries.ranked(ranked, wanted)), wanted)
     for own in plan.own:
         if isinstance(own, Function):
             assembly.add_function(fetch(queries.rows(own.columns)), own)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_lupus.metrics.base import COUNTS, ENDS, M3, M4, ROWS
 from airflow_lupus.metrics.merging import with_beside
-from airflow_lupus.metrics.operands import Aggregate, Column, Elements, Function, Rows
+from airflow_lupus.metrics.operands import Aggregate, Column, Elements, Function, Ranked, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -55,6 +55,8 @@ class Plan:
     """Operand, of lists all elements → in one query by group and value; each in one of its own."""
     quantiles: dict[Operand, list[Primitive]] = field(default_factory=dict)
     """Operand → in one query by group and in total."""
+    ranked: dict[Ranked, list[Need]] = field(default_factory=dict)
+    """Scores → in one query by group and in total."""
     own: list[Aggregate | Function] = field(default_factory=list)
     """What users define, each in a query of its own, so that one that fails leaves the others."""
     powers: list[Need] = field(default_factory=list)
@@ -94,6 +96,8 @@ def planned(needs: Sequence[Need], few: Collection[Operand] = ()) -> Plan:
             plan.counted.setdefault(whole, Counted(fetched=whole in few)).add((operand, primitive))
         elif isinstance(operand, Aggregate | Function):
             plan.own += [] if operand in plan.own else [operand]
+        elif isinstance(operand, Ranked):
+            plan.ranked.setdefault(operand, []).append((operand, primitive))
         elif primitive.name == "quantile":
             plan.quantiles.setdefault(operand, []).append(primitive)
         elif primitive in {M3, M4}:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_lupus.metrics.base import BOOLEAN, LARGEST, M3, NUMBER, ROWS
-from airflow_lupus.metrics.operands import Aggregate, Column, Combination, Elements, Expression, Gain, Hits, Length
+from airflow_lupus.engines.dialects.lists import ListArgument
+from airflow_lupus.metrics.base import BOOLEAN, LARGEST, M3, NUMBER, ROWS, TEXT, is_list
+from airflow_lupus.metrics.operands import Aggregate, Column, Combination, Elements, Expression, Gain, Hits, Length, Ranked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -169,6 +170,19 @@ class Queries:
         of = [primitive.argument or 0.0 for primitive in primitives]
         return self._levelled([], [f"{self.dialect.quantiles('v', 'n', of)} AS a0"], f"({rows}) q")
 
+    def ranked(self, operand: Ranked, needs: Sequence[Need]) -> str:
+        """Primitives of scores, by group and in total: of each score `w` positive and `l` other rows, and how many have as much or more."""
+        (_, score, _), (_, positive, _) = self._operand(operand.score), self._operand(operand.positive)
+        keys = ", ".join(self.keys)
+        zero = self.dialect.number(0.0)
+        rows = f"SELECT {keys}, CASE WHEN v = 0 THEN {zero} ELSE v END AS v, y FROM ({self._rows([f'{score} AS v', f'{positive} AS y'])}) r"
+        level = self._levelled(["v"], ["sum(y) AS w", "sum(1 - y) AS l"], f"({rows} WHERE v IS NOT NULL AND y IS NOT NULL) k")
+        keys = ", ".join(["p", "t", *self.groups])
+        over = f"OVER (PARTITION BY {keys} ORDER BY v DESC ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
+        reached = f"SELECT {keys}, w, l, sum(w) {over} AS cw, sum(l) {over} AS cl FROM ({level}) s"
+        aggregates = self._named([_RANKED[primitive.name] for _, primitive in needs])
+        return f"SELECT {', '.join([keys, *aggregates])}\nFROM ({reached}) c\nGROUP BY {keys}"
+
     def own(self, aggregate: Aggregate) -> str:
         """What a user's aggregate says as `a0`, by group and in total: over the columns as they are called."""
         groups = [self.dialect.group(self.dialect.quote(name), self.source.types[name]) for name in self.source.groups]
@@ -232,12 +246,18 @@ class Queries:
             length = f"CAST({dialect.length(columns[0], self._type(operand))} AS {dialect.double})"
             return length, length, "1"
         if isinstance(operand, Expression):
-            values = [dialect.value(name, self.source.types[column]) for name, column in zip(columns, operand.columns, strict=True)]
-            expression = operand.template.format(*values)
+            expression = operand.template.format(*map(self._argument, operand.columns), *map(dialect.literal, operand.literals))
             return expression, expression, "1"
         if isinstance(operand, Column):
             return columns[0], dialect.value(columns[0], self._type(operand)), "1"
         return (columns[0], columns[0], "1") if columns else ("1", "1", "1")
+
+    def _argument(self, column: str) -> str | ListArgument:
+        """A column as it stands in an expression."""
+        name, type_ = self.dialect.quote(column), self.source.types[column]
+        if is_list(type_.kind):
+            return ListArgument(self.dialect, name, type_)
+        return self.dialect.group(name, type_) if type_.kind == TEXT else self.dialect.value(name, type_)
 
     @staticmethod
     def _one(first: int | None) -> str:
@@ -286,6 +306,7 @@ class Queries:
         return [f"{aggregate} AS a{i}" for i, aggregate in enumerate(aggregates)]
 
 
+_RANKED = {"wins": "sum(l * (cw - w / 2))", "precisions": "sum(w * cw / (cw + cl))"}
 _REDUCTIONS = {
     "distinct": "count(CASE WHEN {is_value} THEN 1 END)",
     "nlogn": "coalesce(sum(CASE WHEN {is_value} THEN {n} * ln({n}) END), 0)",

@@ -79,9 +79,10 @@ def open_on(engine: sa.Engine, source: Table | Query, periods: Sequence[Period],
 
     types = {name: type_.kind for name, type_ in relation.types.items()}
     rows = Batches(types, read, lambda names, asked: _shown(engine, _select(relation, names, asked, spec)))
-    if engine.dialect.name not in DATABASES:
+    database = "mariadb" if getattr(engine.dialect, "is_mariadb", False) else engine.dialect.name
+    if database not in DATABASES:
         return Opened(rows)
-    return Opened(SqlRelation(engine.dialect.name, engine, relation.sql, relation.types, rows, what))
+    return Opened(SqlRelation(database, engine, relation.sql, relation.types, rows, what))
 
 
 def _table(engine: sa.Engine, source: Table) -> _Relation | str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_lupus.exceptions import SpecError
 from airflow_lupus.metric_sets.base import MetricSet, named
@@ -63,6 +63,10 @@ class Ranking(MetricSet):
             if isinstance(metric, Coverage) and self.catalog is not None:
                 metric.catalog = self.catalog
         return [(self.prediction, metric) for metric in found]
+
+    def definition(self) -> dict[str, Any]:
+        of = {"prediction": self.prediction, "ground_truth": self.ground_truth, "relevance": self.relevance, "catalog": self.catalog}
+        return {"ranking": {name: value for name, value in of.items() if value is not None}}
 
     def _named(self) -> list[RankingMetric | OfItems]:
         names = dict.fromkeys(self.metrics)

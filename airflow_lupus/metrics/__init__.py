@@ -7,7 +7,18 @@ import re
 from functools import lru_cache
 
 from airflow_lupus.exceptions import SpecError, did_you_mean
+from airflow_lupus.metrics import ranking
 from airflow_lupus.metrics.base import BOOLEAN, TEXT, TIME, Metric, Primitive, element_type, is_list
+from airflow_lupus.metrics.classification import (
+    F1,
+    Accuracy,
+    Averaged,
+    ConfusionMatrix,
+    LabelCount,
+    Precision,
+    PredictionCount,
+    Recall,
+)
 from airflow_lupus.metrics.counts import (
     Count,
     ListNullCount,
@@ -24,12 +35,19 @@ from airflow_lupus.metrics.counts import (
 )
 from airflow_lupus.metrics.drift import DRIFT
 from airflow_lupus.metrics.entities import EntityCount, Entropy, Frequency, Unique
+from airflow_lupus.metrics.fairness import (
+    DemographicParityDifference,
+    DemographicParityRatio,
+    EqualOpportunityDifference,
+    EqualOpportunityRatio,
+)
 from airflow_lupus.metrics.keys import DuplicateRatio
 from airflow_lupus.metrics.lengths import LengthStatistic
 from airflow_lupus.metrics.moments import Avg, Kurtosis, Skewness, Std, Sum, Var
 from airflow_lupus.metrics.operands import Column, Elements
 from airflow_lupus.metrics.order import Iqr, Max, Median, Min, Quantile, Range
-from airflow_lupus.metrics.ranking import Coverage, HitRate, ItemEntropy, MeanAveragePrecision, Mrr, Ndcg, Precision, Recall, UniqueItems
+from airflow_lupus.metrics.regression import R2, Bias, Mae, Mape, QuantileLoss, Rmse
+from airflow_lupus.metrics.scores import Brier, Ece, LogLoss, PrAuc, RocAuc, TopProbability, TopTwoSpread
 from airflow_lupus.metrics.times import Earliest, Freshness, Latest
 
 CATALOGUE: tuple[type[Metric], ...] = (
@@ -66,15 +84,40 @@ CATALOGUE: tuple[type[Metric], ...] = (
     Quantile,
     Iqr,
     LengthStatistic,
-    Ndcg,
+    ranking.Ndcg,
+    ranking.Precision,
+    ranking.Recall,
+    ranking.MeanAveragePrecision,
+    ranking.Mrr,
+    ranking.HitRate,
+    ranking.UniqueItems,
+    ranking.ItemEntropy,
+    ranking.Coverage,
+    Accuracy,
     Precision,
     Recall,
-    MeanAveragePrecision,
-    Mrr,
-    HitRate,
-    UniqueItems,
-    ItemEntropy,
-    Coverage,
+    F1,
+    Averaged,
+    LabelCount,
+    PredictionCount,
+    ConfusionMatrix,
+    LogLoss,
+    Brier,
+    Ece,
+    RocAuc,
+    PrAuc,
+    TopProbability,
+    TopTwoSpread,
+    Mae,
+    Rmse,
+    Mape,
+    R2,
+    Bias,
+    QuantileLoss,
+    DemographicParityDifference,
+    DemographicParityRatio,
+    EqualOpportunityDifference,
+    EqualOpportunityRatio,
     *DRIFT,
 )
 OF_TIMES: dict[type[Metric], type[Metric]] = {Min: Earliest, Max: Latest}
@@ -91,7 +134,7 @@ def metric_named(name: str, family: str = "column") -> Metric:
     ('quantile', 5)
     """
     word, first = _cut(name)
-    if first is None or family != "table":
+    if first is None or family not in WHOLE:
         for metric_class in CATALOGUE:
             metric = metric_class.parse(word)
             if metric is not None and metric_class.family == family:
@@ -107,9 +150,14 @@ WRITTEN = {
     "column": "a column: column_metrics={…}",
     "table": "the table: metrics=[TableMetrics([…])]",
     "ranking": "ranked lists: metrics=[Ranking(…, metrics=[…])]",
+    "classification": "labels: metrics=[Classification(…)]",
+    "regression": "numbers that are predicted: metrics=[Regression(…)]",
+    "fairness": "fairness: metrics=[Fairness(…)]",
     "drift": "a column against a reference: metrics=[Drift({…}, reference=…)]",
 }
 """Family → where users name metrics of it."""
+WHOLE = frozenset({"table", "classification", "regression", "fairness"})
+"""Families that know no `@k`."""
 
 
 @lru_cache(maxsize=1000)

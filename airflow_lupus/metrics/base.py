@@ -66,6 +66,8 @@ class Primitive:
     `distinct`                 different valid values
     `nlogn`                    Σ n·ln n over the different valid values, each having n
     `counts`                   valid value → how many have it
+    `wins`                     of scores: pairs of a positive and another row in which the positive has more, ties counting half
+    `precisions`               of scores: Σ over positive rows of the share of positives among rows with as much or more
     `ends`                     when the group's period ends, in seconds since 1970
     =========================  ====================================================================================
 
@@ -83,6 +85,7 @@ SUM, MIN, MAX = Primitive("sum"), Primitive("min"), Primitive("max")
 M2, M3, M4 = Primitive("m2"), Primitive("m3"), Primitive("m4")
 DISTINCT, NLOGN, COUNTS = Primitive("distinct"), Primitive("nlogn"), Primitive("counts")
 ENDS = Primitive("ends")
+WINS, PRECISIONS = Primitive("wins"), Primitive("precisions")
 
 Need = tuple["Operand", Primitive]
 """A primitive of an operand."""
@@ -140,6 +143,8 @@ class Entities:
     value: Array
     behind: Array
     """Rows behind each value."""
+    defined: Array | None = None
+    """Which of them have a value at all; None: all."""
 
 
 class Metric:
@@ -190,6 +195,11 @@ class Metric:
         metric = copy.copy(self)
         metric.operand = operand
         return metric
+
+    @property
+    def meaning(self) -> tuple[object, ...]:
+        """What tells it from another of its name and column."""
+        return (type(self), self.columns)
 
     def fit(self, types: Mapping[str, str]) -> Metric:  # noqa: ARG002  for families that look at them
         """Of a metric that knows its columns: itself, as it is taken of columns of these types, or an error that says what does not fit."""

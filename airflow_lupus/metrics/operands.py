@@ -91,12 +91,38 @@ class Expression:
     In the template `{0}`, `{1}` … stand for the columns, as `Column` has them. Literals are written as doubles (`1e0`); of functions there
     are `abs`, `ln`, `power`, `least`, `greatest` and `coalesce`, and CASE.
 
+    Of a list of numbers `{0[3]}` is the third, `{0.length}` how many there are, `{0.present}` how many are not NULL, `{0.largest}` and
+    `{0.second}` the largest two, NaN being larger than any, and `{0.where_largest}` the place of the first largest, from 1; these last
+    are of lists without NULL.
+
     :param label: what stands for it in kept partials: a name for the template.
+    :param literals: values that stand in the template after the columns: texts, or numbers and booleans as doubles.
     """
 
     template: str
     columns: tuple[str, ...]
     label: str
+    literals: tuple[str | float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The rows by a score, and which of them are positive.
+
+    :param score: a number for each row; rows without one are left out.
+    :param positive: 1 for a positive row and 0 for another; rows that are neither are left out.
+    """
+
+    score: Expression
+    positive: Expression
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.score.columns, *self.positive.columns)))
+
+    @property
+    def label(self) -> str:
+        return "ranked"
 
 
 @dataclass(frozen=True)
@@ -183,4 +209,4 @@ class Gain:
         return "gain" if self.first is None else f"gain_{self.first}"
 
 
-Operand = Rows | Column | Length | Elements | Lists | Expression | Combination | Aggregate | Function | Hits | Gain
+Operand = Rows | Column | Length | Elements | Lists | Expression | Ranked | Combination | Hits | Gain | Aggregate | Function

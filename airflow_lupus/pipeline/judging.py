@@ -177,7 +177,7 @@ def _judge_slot(
     changes = np.array([changed.get(series.id, np.iinfo(np.int64).max) for series in members])
     in_target = (axis >= first) & (axis < end)
     present = frame.judge
-    frame = Frame(frame.values, frame.n, present & (in_target[None, :] | (axis[None, :] >= changes[:, None])), frame.kinds, frame.upward)
+    frame = Frame(frame.values, frame.n, present & (in_target[None, :] | (axis[None, :] >= changes[:, None])), frame.kinds, frame.bad)
     verdicts = detector.judge(frame)
     return _table(rows, axis, frame, verdicts)
 
@@ -197,13 +197,13 @@ def _frame(grain: Grain, members: Sequence[StoredSeries], history: History) -> t
     n[row, column] = history.n
     present[row, column] = True
     kinds = np.array([series.info.kind for series in members])
-    upward = np.array([_only_rise_is_bad(series.info) for series in members])
-    return axis, Frame(values, n, present, kinds, upward), ids
+    bad = np.array([_bad_direction(series.info) for series in members])
+    return axis, Frame(values, n, present, kinds, bad), ids
 
 
-def _only_rise_is_bad(info: SeriesInfo) -> bool:
+def _bad_direction(info: SeriesInfo) -> int:
     metric = known_metric(info.key.metric)
-    return metric is not None and metric.bad_direction == "up"
+    return 0 if metric is None else {"up": 1, "down": -1}.get(metric.bad_direction, 0)
 
 
 def _table(ids: np.ndarray, axis: np.ndarray, frame: Frame, verdicts: Verdicts) -> VerdictTable:

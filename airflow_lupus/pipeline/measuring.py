@@ -124,10 +124,19 @@ def measure(
         else:
             records[period] = PeriodRecord(period, PeriodStatus.EMPTY, 0, "the source has no rows for this period")
             points.add_empty(period)
-    bytes_read = opened.relation.size if isinstance(opened.relation, FileSet) else None
+    bytes_read = scan.bytes_read
+    if bytes_read is None and isinstance(opened.relation, FileSet):
+        bytes_read = opened.relation.size
     measurement = Measurement(_in_order(records), points.by_series(), scan.rows_read, bytes_read, partials=tuple(points.partials))
     profiles = drifting.profiles(scan, rows) if drifting is not None else {}
-    return Measured(measurement, _scope(spec, pairs), profiles, points.failed)
+    failed = {
+        f"{part.column}.{metric.name}": each.failed
+        for part in profiles
+        for metric in part.metrics
+        for each in profiles[part]
+        if each.failed
+    }
+    return Measured(measurement, _scope(spec, pairs), profiles, {**failed, **points.failed})
 
 
 def _named(relation: Relation, path: str) -> list[Period]:

@@ -103,11 +103,12 @@ class Points:
         names = metric.entity_names(column)
         failed = {j for j in wanted if self._reason(column, metric, groups[j]) is not None}
         columns = [list(map(dimension, each.to_pylist())) for each in found.values]
-        rows = zip(found.group.tolist(), found.value.tolist(), found.behind.tolist(), *columns, strict=True)
-        for j, value, behind, *own in rows:
+        defined = found.defined if found.defined is not None else np.ones(len(found.value), dtype=bool)
+        rows = zip(found.group.tolist(), found.value.tolist(), defined.tolist(), found.behind.tolist(), *columns, strict=True)
+        for j, value, is_defined, behind, *own in rows:
             if j in wanted and j not in failed:
                 dims = tuple(sorted((*where[j], *zip(names, own, strict=True))))
-                self._point(pair, level_of(groups[j]), dims, Point.of(groups[j].period.epoch, value, int(behind)))
+                self._point(pair, level_of(groups[j]), dims, Point.of(groups[j].period.epoch, value if is_defined else None, int(behind)))
 
     def add_empty(self, period: Period) -> None:
         """A readable source without rows: counts of rows are 0, every other metric of the total is undefined, groups have no point."""

@@ -41,7 +41,9 @@ def tidy(spec: MeasureSpec, pairs: Sequence[tuple[str, Metric]], scan: Scan) -> 
         if metric.per_entity:
             entities = metric.entities(scan.state.of(metric.operand))
             kept = ~failed[entities.group]
-            group, value, behind = entities.group[kept], pa.array(entities.value[kept]), entities.behind[kept]
+            missing = ~entities.defined[kept] if entities.defined is not None else None
+            value = pa.array(entities.value[kept], mask=missing)
+            group, behind = entities.group[kept], entities.behind[kept]
             own = {name: each.filter(pa.array(kept)) for name, each in zip(metric.entity_names(column), entities.values, strict=True)}
         else:
             found = values(metric, scan)

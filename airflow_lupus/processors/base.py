@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_lupus.engines import engine_named
+from airflow_lupus.engines.base import SparkRelation
 from airflow_lupus.exceptions import SpecError
 from airflow_lupus.model import Grain, Period
 from airflow_lupus.pipeline.frames import frame_batches
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from airflow_lupus.engines.base import Batches
+    from airflow_lupus.engines.base import Relation
     from airflow_lupus.specs import MetricSet
 
 
@@ -61,8 +62,11 @@ class Processor:
         """The same as an Arrow table."""
         now = datetime.now(UTC)
         period = Period(datetime.fromtimestamp(0, UTC), now)
-        engine = engine_named("duckdb")
-        relation: Batches = frame_batches("the frame", self.frame, self.spec)
+        relation: Relation
+        if type(self.frame).__module__.startswith("pyspark."):
+            relation, engine = SparkRelation(frame=self.frame), engine_named("spark")
+        else:
+            relation, engine = frame_batches("the frame", self.frame, self.spec), engine_named("duckdb")
         pairs = self.spec.pairs(engine.types(relation))
         return tidy(self.spec, pairs, engine.scan(relation, self.spec, needed(self.spec, pairs), [period]))
 
@@ -76,4 +80,6 @@ def _like(frame: Any, table: pa.Table) -> Any:
         import polars as pl
 
         return pl.DataFrame(table)
+    if library == "pyspark":
+        return frame.sparkSession.createDataFrame(table)
     return table

@@ -52,13 +52,13 @@ FRAMES = st.integers(1, 3).flatmap(
         lambda periods: st.tuples(
             st.lists(st.lists(VALUES, min_size=periods, max_size=periods), min_size=series, max_size=series),
             st.lists(st.sampled_from(KINDS), min_size=series, max_size=series),
-            st.lists(st.booleans(), min_size=series, max_size=series),
+            st.lists(st.sampled_from([-1, 0, 1]), min_size=series, max_size=series),
         )
     )
 )
 
 
-def frame(values: Any, kinds: Any = None, upward: Any = None, judge: Any = None, n: Any = None) -> Frame:
+def frame(values: Any, kinds: Any = None, bad: Any = None, judge: Any = None, n: Any = None) -> Frame:
     """A frame of plain lists; counts and ratios made what they can be."""
     matrix = np.array(values, dtype=float, ndmin=2)
     series = matrix.shape[0]
@@ -70,7 +70,7 @@ def frame(values: Any, kinds: Any = None, upward: Any = None, judge: Any = None,
         np.full(matrix.shape, 1000.0) if n is None else np.array(n, dtype=float, ndmin=2),
         np.ones(matrix.shape, dtype=bool) if judge is None else judge,
         np.array(["mean"] * series if kinds is None else kinds),
-        np.array([False] * series if upward is None else upward),
+        np.array([0] * series if bad is None else bad),
     )
 
 
@@ -136,10 +136,10 @@ def test_an_anomaly_is_a_value_outside_its_band(detector: Detector, given_frame:
 @given(given_frame=FRAMES)
 @settings(max_examples=20, deadline=None)
 def test_many_series_at_once_are_judged_as_each_alone(detector: Detector, given_frame: tuple[Any, Any, Any]) -> None:
-    values, kinds, upward = given_frame
-    together = detector.judge(frame(values, kinds, upward))
+    values, kinds, bad = given_frame
+    together = detector.judge(frame(values, kinds, bad))
     for i in range(len(values)):
-        alone = detector.judge(frame([values[i]], [kinds[i]], [upward[i]]))
+        alone = detector.judge(frame([values[i]], [kinds[i]], [bad[i]]))
         for period in range(len(values[i])):
             assert_equal(column(together, i, period), column(alone, 0, period), f"series {i}, period {period}")
 

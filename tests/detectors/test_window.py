@@ -19,14 +19,12 @@ PAST = [10.0, 12.0, 8.0, 11.0, 9.0, 10.0, 14.0]
 """Median 10; distances 0 2 2 1 1 0 4, of which the median is 1; mean 74/7."""
 
 
-def newest(
-    values: list[float | None], *, kind: str = "mean", n: list[float] | None = None, upward: bool = False, **parameters: Any
-) -> pd.Series:
+def newest(values: list[float | None], *, kind: str = "mean", n: list[float] | None = None, bad: int = 0, **parameters: Any) -> pd.Series:
     """The verdict on the last value; the default window is of seven."""
     series = np.array([math.nan if value is None else value for value in values])[None, :]
     rows = np.full(series.shape, np.nan) if n is None else np.array(n)[None, :]
     detector = Window(**{"periods": 7, "min_history": 3, **parameters})
-    verdicts = detector.judge(Frame(series, rows, np.ones(series.shape, dtype=bool), np.array([kind]), np.array([upward])))
+    verdicts = detector.judge(Frame(series, rows, np.ones(series.shape, dtype=bool), np.array([kind]), np.array([bad])))
     names = ("expected", "lower", "upper", "score", "severity", "history")
     return pd.Series({name: getattr(verdicts, name)[0, -1] for name in names})
 
@@ -108,18 +106,18 @@ def test_a_new_level_is_accepted_once_it_fills_half_of_the_window() -> None:
 
 
 @pytest.mark.parametrize(
-    ("direction", "upward", "high", "low"),
-    [("both", True, 1, 1), ("up", False, 1, 0), ("down", False, 0, 1), ("auto", False, 1, 1), ("auto", True, 1, 0)],
+    ("direction", "bad", "high", "low"),
+    [("both", 1, 1, 1), ("up", 0, 1, 0), ("down", 0, 0, 1), ("auto", 0, 1, 1), ("auto", 1, 1, 0), ("auto", -1, 0, 1)],
 )
-def test_only_the_bad_direction_alarms(direction: str, upward: bool, high: int, low: int) -> None:
-    up = newest([*PAST, 16.0], direction=direction, upward=upward)
-    down = newest([*PAST, 4.0], direction=direction, upward=upward)
+def test_only_the_bad_direction_alarms(direction: str, bad: int, high: int, low: int) -> None:
+    up = newest([*PAST, 16.0], direction=direction, bad=bad)
+    down = newest([*PAST, 4.0], direction=direction, bad=bad)
     assert (up["severity"], down["severity"]) == (high, low)
 
 
 def test_the_open_side_is_as_wide_as_values_can_be() -> None:
     ratios = [0.01, 0.02, 0.01, 0.03, 0.02, 0.01, 0.02]
-    assert newest([*ratios, 0.5], kind="ratio", upward=True)["lower"] == 0
+    assert newest([*ratios, 0.5], kind="ratio", bad=1)["lower"] == 0
     assert newest([*ratios, 0.5], kind="ratio", direction="down")["upper"] == 1
     assert newest([*PAST, 5.0], kind="count", direction="up")["lower"] == 0
     assert newest([*PAST, 5.0], direction="up")["lower"] == -math.inf

@@ -27,7 +27,7 @@ from airflow_lupus.pipeline.measuring import Opened, measure, needed
 from airflow_lupus.sources import Query, Table
 from airflow_lupus.specs import ColumnMetrics, MeasureSpec, TableMetrics
 from support import scanning, tables
-from support.servers import PostgresServer
+from support.servers import PostgresServer, maria
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -557,6 +557,42 @@ def test_a_connection_lost_half_way_is_a_source_error() -> None:
     relation = tables.postgres_relation(pa.table({"x": [1]}), what, DAYS[:1])
     with pytest.raises(SourceError, match="flights"):
         total(relation, what)
+
+
+def test_mariadb_says_what_its_rows_say() -> None:
+    engine = sa.create_engine(maria().new_database())
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (at datetime(6), g varchar(9), x double, w bigint, f boolean, s varchar(9), d date)")
+        insert = sa.text("INSERT INTO t VALUES (:at, :g, :x, :w, :f, :s, '2013-01-01')")
+        for i in range(60):
+            row = {
+                "at": f"2013-01-0{1 + i % 3} 0{i % 9}:00:00.5",
+                "g": ["a", "A", None, "a "][i % 4],
+                "x": [1.5, None, -2.25, 1e6, 0.1][i % 5],
+                "w": [i, -i, None, 2**62][i % 4],
+                "f": [1, 0, None][i % 3],
+                "s": ["é", "e", None, "", "a "][i % 5],
+            }
+            connection.execute(insert, row)
+    columns = {
+        "x": ["avg", "sum", "min", "max", "std", "skewness", "kurtosis", "unique", "zero_ratio"],
+        "w": ["sum", "unique"],
+        "s": ["count", "unique", "entropy", "length_avg"],
+        "f": ["avg", "null_ratio"],
+        "d": ["max", "freshness"],
+    }
+    sets = (TableMetrics(["row_count", "duplicate_ratio(s, x)"]), ColumnMetrics(columns))
+    utc = Grain("day")
+    days = list(utc.periods(utc.parse("2013-01-01"), utc.parse("2013-01-04")))
+    for others in ({"group_columns": ("g",), "totals": False}, {}):
+        what = spec(metric_sets=sets, grain=utc, time_column="at", where="x IS NULL OR x <> 5 -- %", **others)
+        relation = tables.relation(Table("t", conn_id="warehouse"), what, days, engine)
+        assert relation.dialect == "mariadb"
+        own = said(SqlEngine(), relation, what, days)
+        assert len({group for _, group, *_ in own}) == (4 if others else 1)
+        assert_same(own, said(DuckDBEngine(), relation, what, days), {"x": 1e8, "w": 1e20})
+    with pytest.raises(SpecError, match=r"x\.p50: MariaDB has no percentiles"):
+        total(relation, spec({"x": ["p50"]}, grain=utc), days[:1])
 
 
 def test_files_are_not_for_this_engine() -> None:

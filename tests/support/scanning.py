@@ -54,8 +54,9 @@ def said(found: Scan, pairs: Pairs) -> list[dict[tuple[str, str], Any]]:
             for group in groups:
                 group[column, metric.name] = {}
             names = zip(*(map(dimension, each.to_pylist()) for each in entities.values), strict=True)
-            for group, name, value in zip(entities.group, names, entities.value, strict=True):
-                groups[group][column, metric.name][name if len(name) > 1 else name[0]] = float(value)
+            defined = entities.defined if entities.defined is not None else [True] * len(entities.value)
+            for group, name, value, is_defined in zip(entities.group, names, entities.value, defined, strict=True):
+                groups[group][column, metric.name][name if len(name) > 1 else name[0]] = float(value) if is_defined else None
             continue
         of = values(metric, found)
         for group, value, defined in zip(groups, of.value, of.defined, strict=True):

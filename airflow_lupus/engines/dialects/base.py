@@ -73,6 +73,10 @@ class Dialect:
         """A double as a literal: without an exponent it would be a decimal, which loses digits."""
         return f"CAST({value!r} AS {self.double})"
 
+    def literal(self, value: str | float) -> str:
+        """A value as expressions compare it with columns: booleans are numbers."""
+        return self.text(value) if isinstance(value, str) else self.number(float(value))
+
     def is_nan(self, sql: str) -> str:
         return f"isnan({sql})"
 
@@ -100,6 +104,22 @@ class Dialect:
     def length(self, sql: str, type_: ColumnType) -> str:
         """How many characters a text has, or elements a list."""
         return f"len({sql})" if is_list(type_.kind) else f"length({sql})"
+
+    def element_at(self, sql: str, place: int) -> str:
+        """The element of a list at a place from 1; NULL beyond its end."""
+        raise NotImplementedError
+
+    def present(self, sql: str) -> str:
+        """How many elements of a list are not NULL."""
+        raise NotImplementedError
+
+    def nth_largest(self, sql: str, n: int) -> str:
+        """The n-th largest number of a list without NULLs as a double, NaN being the largest; NULL where there are fewer."""
+        raise NotImplementedError
+
+    def where_largest(self, sql: str) -> str:
+        """The place from 1 of the first largest number of a list without NULL and NaN."""
+        raise NotImplementedError
 
     def exploded(self, relation: str, kept: Sequence[str], column: str) -> str:
         """A query of a row for each element of a list column: the columns kept, the element as `e` and its place from 1 as `i`."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-FEW_ITEMS = 30
+FEW_ITEMS = 100
 """Of so many items each is looked for in all of them."""
 
 
@@ -39,6 +39,18 @@ class DuckDBDialect(Dialect):
         zone = self.date_timezone if type_.native == "DATE" else self.timezone
         return f"epoch_us(CAST({sql} AS TIMESTAMP) AT TIME ZONE {self.text(zone)}) / 1e6"
 
+    def element_at(self, sql: str, place: int) -> str:
+        return f"{sql}[{place}]"
+
+    def present(self, sql: str) -> str:
+        return f"list_count({sql})"
+
+    def nth_largest(self, sql: str, n: int) -> str:
+        return f"list_reverse_sort(CAST({sql} AS DOUBLE[]))[{n}]"
+
+    def where_largest(self, sql: str) -> str:
+        return f"list_position(CAST({sql} AS DOUBLE[]), {self.nth_largest(sql, 1)})"
+
     def exploded(self, relation: str, kept: Sequence[str], column: str) -> str:
         columns = [*kept, f"unnest({column}) AS e", f"generate_subscripts({column}, 1) AS i"]
         return f"SELECT {', '.join(columns)} FROM {relation}"
@@ -49,8 +61,8 @@ class DuckDBDialect(Dialect):
         if grades is not None:
             return kept
         # Of few items, looking for each in all is faster than hashing them; beyond, it is not.
-        number = f"list_filter(list_distinct({items}), lambda item: {self.is_value('item', type_)})"
-        return f"CASE WHEN len({items}) <= {FEW_ITEMS} THEN {kept} ELSE {number} END"
+        hashed = f"list_filter(list_distinct({items}), lambda item: {self.is_value('item', type_)})"
+        return f"CASE WHEN len({items}) <= {FEW_ITEMS} THEN {kept} ELSE {hashed} END"
 
     def places(self, prediction: str, relevant: str, first: int | None) -> str:
         within = "place > 0" if first is None else f"place BETWEEN 1 AND {first}"

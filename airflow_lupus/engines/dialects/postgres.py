@@ -79,6 +79,37 @@ class PostgresDialect(DatabaseDialect):
     def exploded(self, relation: str, kept: Sequence[str], column: str) -> str:
         return f"SELECT {', '.join([*kept, 'e', 'i'])} FROM {relation} CROSS JOIN LATERAL unnest({column}) WITH ORDINALITY AS u(e, i)"
 
+    def relevant(self, items: str, type_: ColumnType, grades: tuple[str, ColumnType] | None) -> str:
+        fits = "" if grades is None else f" WHERE {self._above_0('grade', grades[1])}"
+        return f"ARRAY(SELECT item FROM ({self._items(items, type_, grades)}) d{fits})"
+
+    def places(self, prediction: str, relevant: str, first: int | None) -> str:
+        within = "" if first is None else f"place <= {first} AND "
+        hits = (
+            f"SELECT CAST(min(place) AS integer) AS at FROM unnest({prediction}) WITH ORDINALITY AS u(item, place) "
+            f"WHERE {within}item = ANY({relevant}) GROUP BY item"
+        )
+        return f"ARRAY(SELECT at FROM (SELECT 0 AS at UNION ALL {hits}) d ORDER BY at)"
+
+    def gain(self, prediction: str, items: tuple[str, ColumnType], grades: tuple[str, ColumnType], first: int | None) -> str:
+        place = f"(SELECT min(v.place) FROM unnest({prediction}) WITH ORDINALITY AS v(item, place) WHERE v.item = d.item)"
+        relevant = (
+            f"SELECT CAST(grade AS double precision) AS grade, {place} AS place, row_number() OVER (ORDER BY grade DESC) AS best "
+            f"FROM ({self._items(*items, grades)}) d WHERE {self._above_0('grade', grades[1])}"
+        )
+        got, best = ("place IS NOT NULL", "true") if first is None else (f"place <= {first}", f"best <= {first}")
+        gained = f"sum(CASE WHEN {got} THEN grade / ln(CAST(place + 1 AS double precision)) ELSE 0 END)"
+        return f"(SELECT {gained} / sum(CASE WHEN {best} THEN grade / ln(CAST(best + 1 AS double precision)) END) FROM ({relevant}) x)"
+
+    def _items(self, items: str, type_: ColumnType, grades: tuple[str, ColumnType] | None) -> str:
+        """The different items, and of each the first grade."""
+        grade = "" if grades is None else f", ({grades[0]})[CAST(min(nth) AS integer)] AS grade"
+        rows = f"unnest({items}) WITH ORDINALITY AS u(item, nth)"
+        return f"SELECT item{grade} FROM {rows} WHERE {self.is_value('item', type_)} GROUP BY item"
+
+    def _above_0(self, sql: str, type_: ColumnType) -> str:
+        return f"{self.is_value(sql, type_)} AND {sql} > 0"
+
     def aggregate(self, primitive: Primitive, raw: str, value: str, one: str) -> str:
         return self.total(value) if primitive.name == "sum" else super().aggregate(primitive, raw, value, one)
 

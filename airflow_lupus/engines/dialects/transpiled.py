@@ -158,6 +158,8 @@ class MySQLDialect(TranspiledDialect):
 
     name, sqlglot = "MySQL", "mysql"
     nan, text_type, savepoints = "NULL", "CHAR", True
+    collation: ClassVar[str] = "utf8mb4_0900_bin"
+    """By bytes, with the spaces at the end."""
     session = ("SET TRANSACTION READ ONLY", "SET time_zone = '+00:00'")
     options: ClassVar[Mapping[str, Any]] = {"isolation_level": "REPEATABLE READ"}
 
@@ -172,7 +174,7 @@ class MySQLDialect(TranspiledDialect):
 
     def group(self, sql: str, type_: ColumnType) -> str:
         if type_.kind in {TEXT, OTHER}:  # as bytes tell them apart: MySQL's own collations hold different texts for equal
-            return f"CONVERT({sql} USING utf8mb4) COLLATE utf8mb4_0900_bin"
+            return f"CONVERT({sql} USING utf8mb4) COLLATE {self.collation}"
         return super().group(sql, type_)
 
     def seconds(self, sql: str, type_: ColumnType) -> str:  # noqa: ARG002  `unable` leaves only UTC
@@ -186,14 +188,20 @@ class MySQLDialect(TranspiledDialect):
 
     def unable(self, need: Need, column: ColumnType | None, *, levels: bool) -> str | None:
         if need[1].name == "quantile":
-            return "MySQL has no percentiles"
+            return f"{self.name} has no percentiles"
         if levels and (need[1].name in {"distinct", "nlogn"} or isinstance(need[0], Aggregate)):
-            return "MySQL has no GROUPING SETS, by which its total would be taken with its groups; totals=False does without"
+            return f"{self.name} has no GROUPING SETS, by which its total would be taken with its groups; totals=False does without"
         if column is not None and column.kind == TIME:
             zone = self.date_timezone if column.native == "date" else self.timezone
             if zone != "UTC":
-                return f"MySQL may not know the zone {zone!r}"
+                return f"{self.name} may not know the zone {zone!r}"
         return super().unable(need, column, levels=levels)
+
+
+class MariaDBDialect(MySQLDialect):
+    """See `MySQLDialect`."""
+
+    name, collation = "MariaDB", "utf8mb4_nopad_bin"
 
 
 class TrinoDialect(TranspiledDialect):

@@ -1,0 +1,94 @@
+"""Spark's SQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_lupus.engines.dialects.base import ColumnType, Dialect
+from airflow_lupus.metrics.base import BOOLEAN, NUMBER, OTHER, TEXT, TIME, is_list, list_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyspark.sql.types import DataType
+
+INTEGERS = frozenset({"tinyint", "smallint", "int", "bigint"})
+EPOCH = "TIMESTAMP_NTZ '1970-01-01 00:00:00'"
+
+
+class SparkDialect(Dialect):
+    """See `Dialect`. It means the same whatever the session's time zone, and whether it is ANSI or not."""
+
+    nan = "DOUBLE('NaN')"
+    quantiles_from_counts = True
+
+    def quote(self, identifier: str) -> str:
+        """An identifier that SQL takes for nothing else.
+
+        >>> SparkDialect("UTC", "UTC").quote("a`b")
+        '`a``b`'
+        """
+        return "`" + identifier.replace("`", "``") + "`"
+
+    def text(self, value: str) -> str:
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+    def number(self, value: float) -> str:
+        return f"{value!r}D"
+
+    def group(self, sql: str, type_: ColumnType) -> str:
+        if type_.kind == OTHER or is_list(type_.kind):
+            return f"CAST({sql} AS STRING)"
+        return super().group(sql, type_)
+
+    def seconds(self, sql: str, type_: ColumnType) -> str:
+        if type_.native == "timestamp":
+            return f"unix_micros({sql}) / 1e6"
+        local, zone = (f"CAST({sql} AS TIMESTAMP_NTZ)", self.date_timezone) if type_.native == "date" else (sql, self.timezone)
+        return f"{self.micros(self._instant(local, self.text(zone)))} / 1e6"
+
+    @staticmethod
+    def micros(clock: str) -> str:
+        """A time without a zone as microseconds since 1970."""
+        return f"timestampdiff(MICROSECOND, {EPOCH}, {clock})"
+
+    @staticmethod
+    def _instant(clock: str, zone: str) -> str:
+        """What clocks show in a zone, as they show it in UTC; of two such times, when clocks go back, the later one."""
+        if zone == "'UTC'":
+            return clock
+        first = f"convert_timezone({zone}, 'UTC', {clock})"
+        later = f"convert_timezone({zone}, 'UTC', {clock} + INTERVAL 1 DAY) - INTERVAL 1 DAY"
+        return f"CASE WHEN convert_timezone('UTC', {zone}, {later}) = {clock} THEN {later} ELSE {first} END"
+
+    def length(self, sql: str, type_: ColumnType) -> str:
+        return f"array_size({sql})" if is_list(type_.kind) else f"char_length({sql})"
+
+    def exploded(self, relation: str, kept: Sequence[str], column: str) -> str:
+        columns = [*kept, "lupus_each.e AS e", "lupus_each.i + 1 AS i"]
+        return f"SELECT {', '.join(columns)} FROM {relation} LATERAL VIEW posexplode({column}) lupus_each AS i, e"
+
+    def quantiles(self, value: str, n: str, of: Sequence[float]) -> str:
+        return f"percentile({value}, array({', '.join(map(self.number, of))}), {n})"
+
+
+def column_type(type_: DataType) -> ColumnType:
+    """A type as Spark describes it.
+
+    >>> from pyspark.sql.types import ArrayType, DecimalType, StringType, TimestampNTZType
+    >>> column_type(DecimalType(18, 3)).kind, column_type(ArrayType(StringType())).kind, column_type(TimestampNTZType()).kind
+    ('number', 'list[text]', 'time')
+    """
+    native = type_.simpleString()
+    element = getattr(type_, "elementType", None)
+    if element is not None:
+        inner = column_type(element)
+        return ColumnType(list_of(inner.kind), native, element=inner)
+    base = native.split("(", maxsplit=1)[0].split(" ", maxsplit=1)[0]
+    if base in {"string", "varchar", "char"}:
+        return ColumnType(TEXT, native)
+    if base == "boolean":
+        return ColumnType(BOOLEAN, native)
+    if base in INTEGERS or base in {"decimal", "float", "double"}:
+        return ColumnType(NUMBER, native, floating=base in {"float", "double"})
+    return ColumnType(TIME if base in {"timestamp", "timestamp_ntz", "date"} else OTHER, native)
