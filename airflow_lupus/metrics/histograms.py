@@ -108,15 +108,15 @@ def edges(quantiles: Sequence[float]) -> Edges | None:
     >>> edges([0.0, 0.0, 3.0, 9.0, 9.0])
     (0.0, 1e-300, 3.0, 9.0, 9.0)
     """
-    finite = [float(q) + 0.0 for q in quantiles if math.isfinite(q)]  # of two zeros one
-    found: list[float] = []
-    for value, times in sorted(Counter(finite).items()):
-        found.append(value)
-        if value == finite[-1]:
-            found += [value] if times > 1 or len(found) == 1 else []
-        elif times > 1:
-            found.append(math.nextafter(value, math.inf) if value else 1e-300)  # not every database reads the least of doubles
-    return tuple(found) or None
+    finite = sorted(float(q) + 0.0 for q in quantiles if math.isfinite(q))  # of two zeros one
+    if not finite:
+        return None
+    times = Counter(finite)
+    found = set(finite)
+    for value in times:
+        if times[value] > 1 and value != finite[-1]:
+            found.add(math.nextafter(value, math.inf) if value else 1e-300)  # not every database reads the least of doubles
+    return (*sorted(found), finite[-1]) if times[finite[-1]] > 1 or len(found) == 1 else tuple(sorted(found))
 
 
 def needs(column: str, of: Edges | None) -> list[Need]:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_lupus.exceptions import SourceError, SpecError, StoreError
 from airflow_lupus.metric_sets.drift import Baseline
-from airflow_lupus.metrics.drift import DriftMetric, compare
+from airflow_lupus.metrics.comparing import compare
+from airflow_lupus.metrics.drift import DriftMetric
 from airflow_lupus.metrics.histograms import from_text, needs
 from airflow_lupus.model import (
     FIXED,

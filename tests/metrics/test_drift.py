@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +17,10 @@ from scipy import spatial, stats
 from airflow_lupus.engines import engine_named
 from airflow_lupus.engines.base import Batches, Scan
 from airflow_lupus.metrics import known_metric
+from airflow_lupus.metrics.comparing import FLOOR, Compared, compare, compared
 from airflow_lupus.metrics.drift import (
     DRIFT,
-    FLOOR,
     ChiSquare,
-    Compared,
     Hellinger,
     JensenShannon,
     KlDivergence,
@@ -28,8 +28,6 @@ from airflow_lupus.metrics.drift import (
     Psi,
     UnseenRatio,
     Wasserstein,
-    compare,
-    compared,
 )
 from airflow_lupus.metrics.histograms import CATEGORIES, Binned, Categories, edges, from_text, histograms, needs
 from airflow_lupus.model import Grain, Period
@@ -268,21 +266,36 @@ def test_a_drift_is_known_by_its_name(metric: type) -> None:
     assert found.family == "drift"
 
 
-@pytest.mark.parametrize("type_", ["double precision", "real", "numeric(12, 4)"])
-def test_a_database_and_duckdb_put_the_same_into_each_bin(type_: str) -> None:
-    """By edges that are hard to write: tiny, huge, negative, and those that are values themselves."""
-    random = np.random.default_rng(3)
-    values = [*random.normal(0, 50, 300).round(4).tolist(), 0.0, -0.0, 0.1, 0.2, 0.3, 99999999.1234, -99999999.1234, None]
-    values += [] if type_.startswith("numeric") else [math.nan, math.inf, -math.inf, 1e-30, -1e-30]
-    arrow = pa.float32() if type_ == "real" else pa.float64()
-    table = pa.table({"x": pa.array(values, pa.float64()).cast(arrow)})
-    of = (-99999999.1234, -50.0, -1e-300, 0.0, 1e-300, 0.1, float(np.float32(0.2)), 0.2, 7 / 3, 99999999.1234)
-    spec = MeasureSpec("values", Grain("day", "UTC"), (ColumnMetrics({"x": ["avg"]}),))
-    here = ENGINE.scan(Batches({"x": "number"}, lambda names, periods: iter([table])), spec, needs("x", of), [PERIOD])
-    relation = tables.postgres_relation(table, spec, [PERIOD], {"x": type_})
-    there = engine_named("sql").scan(relation, spec, needs("x", of), [PERIOD])
-    (mine,), (theirs,) = (histograms(scan.state, "x", of) for scan in (here, there))
+ODD = (-99999999.1234, -50.0, -1e-300, 0.0, 1e-300, 0.1, float(np.float32(0.2)), 0.2, 7 / 3, 99999999.1234)
+"""Edges that are hard to write: tiny, huge, negative, and those that are values themselves."""
+SPEC = MeasureSpec("values", Grain("day", "UTC"), (ColumnMetrics({"x": ["avg"]}),))
+
+
+def hard(*, infinite: bool = True) -> list[float | None]:
+    values = np.random.default_rng(3).normal(0, 50, 300).round(4).tolist()
+    values += [0.0, -0.0, 0.1, 0.2, 0.3, 99999999.1234, -99999999.1234, None]
+    return values + ([math.nan, math.inf, -math.inf, 1e-30, -1e-30] if infinite else [])
+
+
+def same(here: Scan, there: Scan) -> None:
+    (mine,), (theirs,) = (histograms(scan.state, "x", ODD) for scan in (here, there))
     assert isinstance(mine, Binned)
     assert isinstance(theirs, Binned)
     assert theirs.counts.tolist() == mine.counts.tolist()
     assert theirs.areas == pytest.approx(mine.areas, rel=1e-9)
+
+
+@pytest.mark.parametrize("type_", ["double precision", "real", "numeric(12, 4)"])
+def test_a_database_and_duckdb_put_the_same_into_each_bin(type_: str) -> None:
+    values = hard(infinite=not type_.startswith("numeric"))
+    table = pa.table({"x": pa.array(values, pa.float64()).cast(pa.float32() if type_ == "real" else pa.float64())})
+    here = ENGINE.scan(Batches({"x": "number"}, lambda names, periods: iter([table])), SPEC, needs("x", ODD), [PERIOD])
+    relation = tables.postgres_relation(table, SPEC, [PERIOD], {"x": type_})
+    same(here, engine_named("sql").scan(relation, SPEC, needs("x", ODD), [PERIOD]))
+
+
+def test_spark_and_duckdb_put_the_same_into_each_bin(spark: Any) -> None:
+    table = pa.table({"x": pa.array(hard(), pa.float64())})
+    relation = Batches({"x": "number"}, lambda names, periods: iter([table]))
+    here, there = (engine.scan(relation, SPEC, needs("x", ODD), [PERIOD]) for engine in (ENGINE, engine_named("spark", session=spark)))
+    same(here, there)
