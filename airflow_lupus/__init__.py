@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from airflow_lupus.engines import Spark
     from airflow_lupus.metric_sets.classification import Classification
+    from airflow_lupus.metric_sets.drift import Baseline, Drift
     from airflow_lupus.metric_sets.fairness import Fairness
     from airflow_lupus.metric_sets.own import PythonMetric, Ratio, SqlMetric
     from airflow_lupus.metric_sets.ranking import Ranking
@@ -21,13 +22,20 @@ if TYPE_CHECKING:
     from airflow_lupus.operators.collect import MetricCollectOperator
     from airflow_lupus.operators.detect import AnomalyDetectOperator
     from airflow_lupus.operators.monitor import MonitorOperator
-    from airflow_lupus.processors import ClassificationProcessor, DistributionProcessor, RankingProcessor, RegressionProcessor
+    from airflow_lupus.processors import (
+        ClassificationProcessor,
+        DistributionProcessor,
+        DriftProcessor,
+        RankingProcessor,
+        RegressionProcessor,
+    )
     from airflow_lupus.sensors.data_missing import DataMissingSensor
     from airflow_lupus.sources import Delta, Files, Frame, Iceberg, Query, SparkTable, Table
     from airflow_lupus.specs import ColumnMetrics, TableMetrics
 
 _WHERE = {
     "AnomalyDetectOperator": "airflow_lupus.operators.detect",
+    "Baseline": "airflow_lupus.metric_sets.drift",
     "Classification": "airflow_lupus.metric_sets.classification",
     "ColumnMetrics": "airflow_lupus.specs",
     "DataMissingSensor": "airflow_lupus.sensors.data_missing",
@@ -37,6 +45,8 @@ _WHERE = {
     "RankingProcessor": "airflow_lupus.processors",
     "RegressionProcessor": "airflow_lupus.processors",
     "Fairness": "airflow_lupus.metric_sets.fairness",
+    "Drift": "airflow_lupus.metric_sets.drift",
+    "DriftProcessor": "airflow_lupus.processors",
     "Files": "airflow_lupus.sources",
     "Frame": "airflow_lupus.sources",
     "Iceberg": "airflow_lupus.sources",
@@ -57,12 +67,15 @@ _WHERE = {
 
 __all__ = [
     "AnomalyDetectOperator",
+    "Baseline",
     "Classification",
     "ClassificationProcessor",
     "ColumnMetrics",
     "DataMissingSensor",
     "Delta",
     "DistributionProcessor",
+    "Drift",
+    "DriftProcessor",
     "Fairness",
     "Files",
     "Frame",

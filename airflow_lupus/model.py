@@ -21,6 +21,8 @@ UNITS = ("hour", "day", "week", "month")
 TOTAL, LEAF = "total", "leaf"
 ANY_COLUMN = "*"
 """The column of metrics that are about the whole table."""
+FIXED = -(2**62)
+"""The start of partials that belong to no period: what a dataset is compared with."""
 ENTITY_COUNT = "count of each"
 """How a partial tells a count per entity from a count of rows."""
 
@@ -384,3 +386,5 @@ class Measurement:
     origin: str = "run"
     """Why: `run`; `history`, which a dataset's first run adds; `backfill`, by the command; `import`. Only what a run measured is news."""
     partials: tuple[Partial, ...] = ()
+    following: tuple[PeriodRecord, ...] = ()
+    """Other periods of which some points follow from what was measured: see `Scope.following`."""

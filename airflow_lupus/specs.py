@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_lupus.exceptions import SpecError, did_you_mean
 from airflow_lupus.metric_sets.base import MetricSet
 from airflow_lupus.metric_sets.columns import ColumnMetrics, TableMetrics
+from airflow_lupus.metric_sets.drift import Drift
 from airflow_lupus.metrics import for_type
 from airflow_lupus.metrics.operands import Aggregate
 from airflow_lupus.model import ANY_COLUMN, Grain, zone
@@ -42,6 +44,7 @@ class MeasureSpec:
     :param max_groups: more groups than this in one period are taken for a mistake …
     :param max_entities: … and so are more values of a column in a group, for metrics per entity.
     :param keep_partials: whether to keep what of each group merges into longer periods.
+    :param labels: what the periods are measured under, such as `{"model_version": "7"}`: what `Baseline(label=…)` goes by.
     """
 
     dataset: str
@@ -58,6 +61,7 @@ class MeasureSpec:
     max_groups: int = 10_000
     max_entities: int = 10_000
     keep_partials: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         zone(self.time_column_timezone)
@@ -75,6 +79,7 @@ class MeasureSpec:
                 msg = f"group_columns: {name!r} stands twice"
                 raise SpecError(msg)
             seen.add(name)
+        self._check_drift()
         if not self.group_columns and not self.totals:
             msg = "totals=False without group_columns measures nothing"
             raise SpecError(msg)
@@ -103,6 +108,23 @@ class MeasureSpec:
                 for name in sorted({*metric.entity_names(column)} & {*self.group_columns}):
                     msg = f"group_columns: {name!r} is a dimension of {column}.{metric.name}; rename the column in the source"
                     raise SpecError(msg)
+
+    @property
+    def drifts(self) -> list[Drift]:
+        """The metric sets that compare with a reference."""
+        return [each for each in self.metric_sets if isinstance(each, Drift)]
+
+    def _check_drift(self) -> None:
+        pairs = Counter((column, metric.name) for drift in self.drifts for column, metric in drift.pairs())
+        for (column, name), times in pairs.items():
+            if times > 1:
+                msg = f"metrics: {name!r} of column {column!r} is named by {times} Drift(…); a series has one reference"
+                raise SpecError(msg)
+        for drift in self.drifts:
+            label = getattr(drift.reference, "label_name", None)
+            if label is not None and label not in self.labels:
+                msg = f"Baseline(label={{{label!r}: …}}): the task has no such label: {did_you_mean(label, self.labels)}"
+                raise SpecError(msg)
 
     @property
     def measured_columns(self) -> list[str]:
@@ -174,4 +196,5 @@ class MeasureSpec:
             "where": self.where,
             "per_entity": dict(self.per_entity),
             **({"top": dict(self.top)} if self.top else {}),
+            **({"drift": [drift.definition() for drift in self.drifts]} if self.drifts else {}),
         }

@@ -33,6 +33,7 @@ from airflow_lupus.metrics.counts import (
     ZeroCount,
     ZeroRatio,
 )
+from airflow_lupus.metrics.drift import DRIFT
 from airflow_lupus.metrics.entities import EntityCount, Entropy, Frequency, Unique
 from airflow_lupus.metrics.fairness import (
     DemographicParityDifference,
@@ -117,6 +118,7 @@ CATALOGUE: tuple[type[Metric], ...] = (
     DemographicParityRatio,
     EqualOpportunityDifference,
     EqualOpportunityRatio,
+    *DRIFT,
 )
 OF_TIMES: dict[type[Metric], type[Metric]] = {Min: Earliest, Max: Latest}
 """What some metrics mean of a column of times."""
@@ -151,6 +153,7 @@ WRITTEN = {
     "classification": "labels: metrics=[Classification(…)]",
     "regression": "numbers that are predicted: metrics=[Regression(…)]",
     "fairness": "fairness: metrics=[Fairness(…)]",
+    "drift": "a column against a reference: metrics=[Drift({…}, reference=…)]",
 }
 """Family → where users name metrics of it."""
 WHOLE = frozenset({"table", "classification", "regression", "fairness"})

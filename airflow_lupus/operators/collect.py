@@ -86,9 +86,11 @@ class MetricCollectOperator(BaseOperator):
         `"roll_up": "week"` or `"month"`: what it makes of `points` before they go, where partials were kept.
     :param keep_partials: keep, beside the points, what of each group merges into longer periods: counts, sums, extremes, and up to 1,000
         counts per entity.
+    :param labels: what the run's periods are measured under, such as `{"model_version": "{{ var.value.model_version }}"}`, templated: what
+        `Baseline(label=…)` goes by.
     """
 
-    template_fields: Sequence[str] = ("dataset", "source", "period")
+    template_fields: Sequence[str] = ("dataset", "source", "period", "labels")
     operator_extra_links: Collection[BaseOperatorLink] = (ChartsLink(),)
     ui_color = "#e4f0e8"
 
@@ -124,6 +126,7 @@ class MetricCollectOperator(BaseOperator):
         shared: bool = False,
         retention: Mapping[str, int | str] | None = None,
         keep_partials: bool = False,
+        labels: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -165,7 +168,9 @@ class MetricCollectOperator(BaseOperator):
             max_groups=max_groups,
             max_entities=max_entities,
             keep_partials=keep_partials,
+            labels=labels or {},
         )
+        self.labels = dict(labels or {})
         PeriodRule(self.spec.grain, None, period_offset, recollect)
         self._check_history()
 
@@ -193,7 +198,7 @@ class MetricCollectOperator(BaseOperator):
         from airflow_lupus.hooks.source import open_source
         from airflow_lupus.pipeline.collecting import Job
 
-        spec = replace(self.spec, grain=grain, dataset=self.dataset)
+        spec = replace(self.spec, grain=grain, dataset=self.dataset, labels=self.labels)
         return Job(
             spec,
             self.source.definition(),
@@ -201,6 +206,7 @@ class MetricCollectOperator(BaseOperator):
             _run.make_engine(self.engine, self.source),
             self.dataset_info,
             self.on_schema_change == "follow",
+            open_reference=lambda reference, period, whole: open_source(reference, [period], whole),
         )
 
     def execute(self, context: Context) -> dict[str, Any]:

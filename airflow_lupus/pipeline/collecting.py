@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_lupus.exceptions import TooMuchAtOnce
 from airflow_lupus.model import Measurement, PeriodRecord, PeriodStatus, digest
 from airflow_lupus.pipeline.choosing import Change, Choice, by_type, choose
+from airflow_lupus.pipeline.drifting import prepare
 from airflow_lupus.pipeline.measuring import measure
 from airflow_lupus.stores.base import DatasetInfo, Saved, Scope
 
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
 
     from airflow_lupus.engines.base import Engine
     from airflow_lupus.model import Period, TaskRef
+    from airflow_lupus.pipeline.drifting import Drifting, OpenReference
     from airflow_lupus.pipeline.measuring import Measured, Opened
     from airflow_lupus.specs import MeasureSpec
     from airflow_lupus.stores.base import Store
+    from airflow_lupus.stores.database import Transaction
 
 POINTS_AT_ONCE = 500_000
 """Points that a chunk holds in Python: about 0.4 kB each while they are measured and 1 kB while they are saved, so half a gigabyte."""
@@ -41,6 +44,7 @@ class Job:
     """Owner, runbook, shared: see `DatasetInfo`."""
     follow: bool = False
     """Whether to choose anew what to measure when the source's columns change, where the spec names nothing."""
+    open_reference: OpenReference | None = None
 
     @property
     def full_definition(self) -> dict[str, Any]:
@@ -157,18 +161,20 @@ def collect(
     opened = job.open(periods)
     waiting = sorted(periods)
     job, done.schema_change = settled(store, job, opened, waiting)
+    drifting = prepare(store, job, waiting[0])
     sizes = Sizes(1 if len(periods) > AT_ONCE else len(periods), budget)
     while waiting:
         chunk = waiting[: sizes.next(len(waiting))]
         try:
-            measured = measure(job.spec, opened.of(chunk), job.engine, chunk, most_points=sizes.limit if len(chunk) > 1 else None)
+            most = sizes.limit if len(chunk) > 1 else None
+            measured = measure(job.spec, opened.of(chunk), job.engine, chunk, most_points=most, drifting=drifting)
         except TooMuchAtOnce:
             if len(chunk) == 1:
                 raise
             sizes.too_many(len(chunk))
             continue
         sizes.fitted(len(chunk), measured.points)
-        save(store, job, measured, task, done, origin)
+        save(store, job, measured, task, done, origin, drifting)
         del waiting[: len(chunk)], measured  # not held while the next chunk is measured
         if progress is not None:
             progress(done)
@@ -200,11 +206,21 @@ def settled(store: Store, job: Job, opened: Opened, periods: Sequence[Period]) -
     return replace(job, spec=choice.spec(job.spec, types), dataset=declared), None
 
 
-def save(store: Store, job: Job, measured: Measured, task: TaskRef, done: Collected, origin: str) -> None:
-    """Save a chunk, and count it in."""
+def save(store: Store, job: Job, measured: Measured, task: TaskRef, done: Collected, origin: str, drifting: Drifting | None = None) -> None:
+    """Save a chunk, with what of it is compared with references, and count it in."""
     measurement = replace(measured.measurement, origin=origin)
-    saved = store.save(job.info, job.full_definition, measured.scope, measurement, task)
-    done.add(measured, saved)
+    if drifting is None:
+        done.add(measured, store.save(job.info, job.full_definition, measured.scope, measurement, task))
+        return
+    whole = measurement
+
+    def complete(tx: Transaction, dataset_id: int, scope: Scope, measurement: Measurement) -> tuple[Scope, Measurement]:
+        nonlocal whole
+        scope, whole = drifting.complete(measured.profiles, tx, dataset_id, scope, measurement)
+        return scope, whole
+
+    saved = store.save(job.info, job.full_definition, measured.scope, measurement, task, complete)
+    done.add(replace(measured, measurement=whole), saved)
 
 
 def record_failed(store: Store, job: Job, periods: Sequence[Period], task: TaskRef, reason: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from airflow_lupus.exceptions import TooMuchAtOnce
 from airflow_lupus.model import PeriodStatus
 from airflow_lupus.pipeline.collecting import Collected, Sizes, save, settled
+from airflow_lupus.pipeline.drifting import prepare
 from airflow_lupus.pipeline.measuring import measure
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def collect_history(
     done = Collected(len(periods))
     opened = job.open(periods)
     job, _ = settled(store, job, opened, sorted(periods))
+    drifting = prepare(store, job, periods[0])
     sizes = Sizes(1)
     if run.points:
         sizes.fitted(len(run.periods), run.points)
@@ -73,7 +75,8 @@ def collect_history(
         count = sizes.next(max(1, min(len(waiting), fitting)))
         chunk = sorted([*silent, *waiting[:count]])
         try:
-            measured = measure(job.spec, opened.of(chunk), job.engine, chunk, most_points=sizes.limit if count > 1 else None)
+            most = sizes.limit if count > 1 else None
+            measured = measure(job.spec, opened.of(chunk), job.engine, chunk, most_points=most, drifting=drifting)
         except TooMuchAtOnce:
             if count == 1:
                 raise
@@ -86,7 +89,7 @@ def collect_history(
         first = next((record.period for record in measured.measurement.periods if record.status is PeriodStatus.OK), None)
         silent = [period for period in chunk if first is None or period < first]  # a gap, if anything older has rows
         if first is not None:
-            save(store, job, measured.since(first), task, done, ORIGIN)
+            save(store, job, measured.since(first), task, done, ORIGIN, drifting)
             if progress is not None:
                 progress(done)
     return done

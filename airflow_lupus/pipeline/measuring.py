@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from airflow_lupus.metrics import Metric
     from airflow_lupus.metrics.base import Need
     from airflow_lupus.model import Period
+    from airflow_lupus.pipeline.drifting import Drifting, Part
+    from airflow_lupus.pipeline.profiles import Profile
     from airflow_lupus.specs import MeasureSpec
+
+DRIFTS = "drift"
+"""The family of metrics that a scan alone does not tell."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Measured:
 
     measurement: Measurement
     scope: Scope
+    profiles: Mapping[Part, Sequence[Profile]] = field(default_factory=dict)
+    """What drift is told from."""
     failed: Mapping[str, str] = field(default_factory=dict)
     """Column and metric, as in `dep_delay.avg` → why it could not be computed for some group."""
 
@@ -62,15 +69,25 @@ class Measured:
         merging = tuple(partial for partial in self.measurement.partials if partial.start >= first.epoch)
         points = {info: found for info, found in points.items() if found}
         kept = replace(self.measurement, periods=records, points=points, partials=merging)
-        return replace(self, measurement=kept)
+        profiles = {part: [each for each in found if each.start >= first.epoch] for part, found in self.profiles.items()}
+        return replace(self, measurement=kept, profiles=profiles)
 
 
-def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence[Period], *, most_points: int | None = None) -> Measured:
+def measure(
+    spec: MeasureSpec,
+    opened: Opened,
+    engine: Engine,
+    periods: Sequence[Period],
+    *,
+    most_points: int | None = None,
+    drifting: Drifting | None = None,
+) -> Measured:
     """Measure periods of a source.
 
     Periods that the source has nothing for are recorded as missing, those without rows as empty; the others are measured in one scan.
 
     :param most_points: more than this are too many to hold at once.
+    :param drifting: what of it is compared with references; without it, nothing is.
     :raises TooMuchAtOnce: there are more, or the engine's own memory does not suffice.
     :raises SpecError: a column is not there, or of a type that its metric cannot have; nothing was read then.
     """
@@ -84,8 +101,13 @@ def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence
     except DataMissing as error:
         records |= {period: PeriodRecord(period, PeriodStatus.MISSING, reason=str(error)) for period in readable}
         return Measured(Measurement(_in_order(records), {}), Scope((), ()))
-    pairs = spec.pairs(types)
-    scan = engine.scan(opened.relation, spec, needed(spec, pairs), readable)
+    fitted = spec.pairs(types)
+    pairs = [(column, metric) for column, metric in fitted if metric.family != DRIFTS]
+    needs = needed(spec, pairs)
+    if drifting is not None:
+        drifting.ready(engine, opened.relation, fitted, readable)
+        needs = list(dict.fromkeys([*needs, *drifting.needs()]))
+    scan = engine.scan(opened.relation, spec, needs, readable)
     for path, reason in scan.failed_files.items():
         for period in _named(opened.relation, path) or readable:  # a file that names no period may have had rows of any
             records[period] = PeriodRecord(period, PeriodStatus.MISSING, reason=f"{path} cannot be read to its end: {reason}")
@@ -106,7 +128,15 @@ def measure(spec: MeasureSpec, opened: Opened, engine: Engine, periods: Sequence
     if bytes_read is None and isinstance(opened.relation, FileSet):
         bytes_read = opened.relation.size
     measurement = Measurement(_in_order(records), points.by_series(), scan.rows_read, bytes_read, partials=tuple(points.partials))
-    return Measured(measurement, _scope(spec, pairs), points.failed)
+    profiles = drifting.profiles(scan, rows) if drifting is not None else {}
+    failed = {
+        f"{part.column}.{metric.name}": each.failed
+        for part in profiles
+        for metric in part.metrics
+        for each in profiles[part]
+        if each.failed
+    }
+    return Measured(measurement, _scope(spec, pairs), profiles, {**failed, **points.failed})
 
 
 def _named(relation: Relation, path: str) -> list[Period]:

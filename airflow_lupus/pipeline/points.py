@@ -85,7 +85,7 @@ class Points:
                     point = Point(group.period.epoch, None, group.rows, PointStatus.FAILED, reason)
                 else:
                     point = Point.of(group.period.epoch, value if defined else None, int(behind))
-                self._point(i, _level(group), where[j], point)
+                self._point(i, level_of(group), where[j], point)
 
     def _reason(self, column: str, metric: Metric, group: Group, own: str | None = None) -> str | None:
         """Why a metric cannot be computed of a group.
@@ -108,7 +108,7 @@ class Points:
         for j, value, is_defined, behind, *own in rows:
             if j in wanted and j not in failed:
                 dims = tuple(sorted((*where[j], *zip(names, own, strict=True))))
-                self._point(pair, _level(groups[j]), dims, Point.of(groups[j].period.epoch, value if is_defined else None, int(behind)))
+                self._point(pair, level_of(groups[j]), dims, Point.of(groups[j].period.epoch, value if is_defined else None, int(behind)))
 
     def add_empty(self, period: Period) -> None:
         """A readable source without rows: counts of rows are 0, every other metric of the total is undefined, groups have no point."""
@@ -137,7 +137,7 @@ class Points:
                     name = partials.key((operand, primitive))
                     kept[name] = counted[operand][j] if primitive == COUNTS else _plain(state.arrays[operand, primitive][j], primitive.name)
                 kept["rows"] = group.rows
-                self.partials.append(Partial(group.period.epoch, column, metrics, where[j], _level(group), partials.to_text(kept)))
+                self.partials.append(Partial(group.period.epoch, column, metrics, where[j], level_of(group), partials.to_text(kept)))
 
     def _merging(self) -> dict[str, tuple[tuple[str, ...], list[Need]]]:
         """Column → its metrics that merge, and what is kept of them."""
@@ -157,7 +157,8 @@ class Points:
         found[1].append(point)
 
 
-def _level(group: Group) -> str:
+def level_of(group: Group) -> str:
+    """Whether a group is one of the leaves or the total."""
     return TOTAL if group.dimensions is None else LEAF
 
 

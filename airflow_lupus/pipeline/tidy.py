@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from airflow_lupus.model import LEAF, TOTAL
+from airflow_lupus.model import LEAF, TOTAL, PointStatus
 from airflow_lupus.pipeline.points import values
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_lupus.engines.base import Scan
     from airflow_lupus.metrics import Metric
     from airflow_lupus.metrics.base import Array
+    from airflow_lupus.model import Point, SeriesInfo
     from airflow_lupus.specs import MeasureSpec
 
 
@@ -50,6 +52,22 @@ def tidy(spec: MeasureSpec, pairs: Sequence[tuple[str, Metric]], scan: Scan) -> 
             value = pa.array(found.value[kept].astype(float), mask=~found.defined[kept])
         parts.append(_part(column, metric.name, group, levels, groups, own, value, behind))
     return _joined(parts, names)
+
+
+def tidy_points(points: Mapping[SeriesInfo, Sequence[Point]], group_columns: Sequence[str]) -> pa.Table:
+    """Points as `tidy` has them."""
+    import pyarrow as pa
+
+    rows = [(info.key, point) for info, own in points.items() for point in own if point.status is not PointStatus.FAILED]
+    part = {
+        "column": pa.array([key.column for key, _ in rows], pa.string()),
+        "metric": pa.array([key.metric for key, _ in rows], pa.string()),
+        "level": pa.array([key.level for key, _ in rows], pa.string()),
+        **{name: _unified([dict(key.dimensions).get(name) for key, _ in rows]) for name in group_columns},
+        "value": pa.array([math.inf if point.status is PointStatus.INF else point.value for _, point in rows], pa.float64()),
+        "n": pa.array([point.n for _, point in rows], pa.int64()),
+    }
+    return _joined([part], group_columns)
 
 
 def _part(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import numpy as np
 
     from airflow_lupus.model import Grain, Measurement, PeriodRecord, SeriesInfo, TaskRef
+    from airflow_lupus.stores.database import Transaction
+    from airflow_lupus.stores.partials import StoredHistogram
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Scope:
     dimension_names: Collection[tuple[str, ...]]
     """What its series are grouped by, entity columns included; `()` for totals."""
     group_columns: tuple[str, ...] = ()
+    following: Collection[tuple[str, str]] = ()
+    """Of the pairs those whose points in other periods follow from what was measured too: see `Measurement.following`."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +177,10 @@ class Judged:
     """Slot name → (series id, start) of anomalies that no earlier run had found."""
 
 
+Completion = Callable[["Transaction", int, Scope, "Measurement"], tuple[Scope, "Measurement"]]
+"""A transaction, a dataset's id, a scope and a measurement → these as they are to be saved."""
+
+
 class Store(Protocol):
     """Keeps what was measured and judged. Every method is one transaction, and safe to repeat."""
 
@@ -179,8 +188,23 @@ class Store(Protocol):
         """Bring the schema to this version; True if it was older."""
         ...
 
-    def save(self, dataset: DatasetInfo, definition: Mapping[str, Any], scope: Scope, measurement: Measurement, task: TaskRef) -> Saved:
-        """Replace what the scope covers, in the measured periods, with what was measured; missing and failed periods keep their points."""
+    def save(
+        self,
+        dataset: DatasetInfo,
+        definition: Mapping[str, Any],
+        scope: Scope,
+        measurement: Measurement,
+        task: TaskRef,
+        complete: Completion | None = None,
+    ) -> Saved:
+        """Replace what the scope covers, in the measured periods, with what was measured; missing and failed periods keep their points.
+
+        :param complete: adds, under the dataset's lock, what follows from the measurement and from what the store holds already.
+        """
+        ...
+
+    def fixed_histograms(self, dataset: str, grain: Grain, column: str, name: str) -> list[StoredHistogram]:
+        """What a column is compared with, and the edges of its bins: see `airflow_lupus.stores.partials`."""
         ...
 
     def declared(self, dataset: str) -> tuple[DatasetInfo, str] | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from airflow_lupus.model import ENTITY_COUNT, canonical_json, digest
+from airflow_lupus.model import ENTITY_COUNT, FIXED, canonical_json, digest
 from airflow_lupus.stores import bulk
 
 if TYPE_CHECKING:
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from airflow_lupus.stores.database import Transaction
 
 KEY = ("dataset_id", "grain", "timezone", "start", "identity")
+HISTOGRAM = "histogram "
+"""What the name of a histogram begins with, which stands where other partials have their metrics: what drift is told from."""
+FIRST_HISTOGRAM = "first histogram "
+"""One that later periods are compared with for ever."""
+EDGES = "edges"
+"""The level of a partial that has the edges of a histogram's bins."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ def replace(
     """Put a measurement's partials where those of its metrics were, in the periods that it has measured."""
     if anything_there:
         _clear(tx, dataset_id, grain, scope, measurement, starts)
-    kept = [partial for partial in measurement.partials if partial.start in starts]
+    kept = [partial for partial in measurement.partials if partial.start in starts or partial.start == FIXED]
     identities: dict[tuple[Any, ...], str] = {}
     columns: dict[str, list[Any]] = {
         "dataset_id": [dataset_id] * len(kept),
@@ -166,6 +172,49 @@ def of_column(tx: Transaction, dataset_id: int, grain: Grain, period: Period, co
     return [StoredPartial(row[0], tuple(json.loads(row[1])), *row[2:]) for row in tx.rows(query)]
 
 
+@dataclass(frozen=True)
+class StoredHistogram:
+    """A histogram of a group, or the edges of its bins."""
+
+    start: int
+    level: str
+    dimensions: tuple[tuple[str, DimensionValue], ...]
+    state: str
+
+
+def histogram_starts(tx: Transaction, dataset_id: int, grain: Grain, column: str, name: str) -> list[int]:
+    """The periods that a histogram is kept of, in order."""
+    table = tx.tables.partials
+    query = sa.select(table.c.start).distinct().where(*_histogram(table, dataset_id, grain, column, name), table.c.start > FIXED)
+    return sorted(row[0] for row in tx.rows(query))
+
+
+def histograms(tx: Transaction, dataset_id: int, grain: Grain, column: str, name: str, starts: Collection[int]) -> list[StoredHistogram]:
+    """The histograms of these periods."""
+    table = tx.tables.partials
+    found = []
+    for condition in bulk.among(tx, table.c.start, starts):
+        query = sa.select(*[table.c[each] for each in ("start", "level", "dimensions", "state")]).where(
+            *_histogram(table, dataset_id, grain, column, name), condition
+        )
+        found += [StoredHistogram(row[0], row[1], tuple(sorted(json.loads(row[2]).items())), row[3]) for row in tx.rows(query)]
+    return found
+
+
+def lasting(table: sa.Table) -> sa.ColumnElement[bool]:
+    """Which partials are no period's own, or needed for ever: age says nothing of them."""
+    return (table.c.start == FIXED) | table.c.metrics.like(f'["{FIRST_HISTOGRAM}%')
+
+
+def _histogram(table: sa.Table, dataset_id: int, grain: Grain, column: str, name: str) -> list[sa.ColumnElement[bool]]:
+    return [*_of(table, dataset_id, grain), table.c.column_name == column, table.c.metrics == canonical_json([name])]
+
+
+def _of(table: sa.Table, dataset_id: int, grain: Grain) -> list[sa.ColumnElement[bool]]:
+    return [table.c.dataset_id == dataset_id, table.c.grain == grain.unit, table.c.timezone == grain.timezone]
+
+
 def _inside(table: sa.Table, dataset_id: int, grain: Grain, period: Period) -> list[sa.ColumnElement[bool]]:
-    of_dataset = [table.c.dataset_id == dataset_id, table.c.grain == grain.unit, table.c.timezone == grain.timezone]
-    return [*of_dataset, table.c.start >= period.epoch, table.c.start < int(period.end.timestamp())]
+    """Those of metrics, which merge."""
+    merging = ~table.c.metrics.like(f'["%{HISTOGRAM}%')
+    return [*_of(table, dataset_id, grain), merging, table.c.start >= period.epoch, table.c.start < int(period.end.timestamp())]

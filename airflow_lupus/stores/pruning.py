@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from airflow_lupus.exceptions import SpecError, did_you_mean
 from airflow_lupus.model import Grain, Reason
-from airflow_lupus.stores import bulk
+from airflow_lupus.stores import bulk, partials
 from airflow_lupus.stores.coarser import rolled_up
 
 if TYPE_CHECKING:
@@ -113,8 +113,8 @@ class Pruning:
                 for _ in range(parts):
                     yield what, partial(self._prune_series, what, ids)
         with self.store.reading() as tx:
-            partials = self._old_partials(tx)
-        for _ in range(-(-partials // BATCH)):
+            old_partials = self._old_partials(tx)
+        for _ in range(-(-old_partials // BATCH)):
             yield "partials", self._prune_partials
         with self.store.reading() as tx:
             periods = self._old_periods(tx)
@@ -188,7 +188,8 @@ class Pruning:
         tx.execute(sa.update(table).where(later).values(pruned_before=limit))
 
     def _partials(self, t: Tables) -> Condition:
-        return (t.partials.c.dataset_id == self.dataset_id) & (t.partials.c.start < self.limits.partials)
+        table = t.partials
+        return (table.c.dataset_id == self.dataset_id) & (table.c.start < self.limits.partials) & ~partials.lasting(table)
 
     def _old_partials(self, tx: Transaction) -> int:
         if self.limits.partials is None:
@@ -245,9 +246,9 @@ class Pruning:
 
     def _in_partials(self, tx: Transaction) -> set[int]:
         """Measurements that the partials, as far as they stay, refer to."""
-        table, limit = tx.tables.partials, self.limits.partials
+        table = tx.tables.partials
         query = sa.select(table.c.measurement_id).distinct().where(table.c.dataset_id == self.dataset_id)
-        return {row[0] for row in tx.rows(query if limit is None else query.where(table.c.start >= limit))}
+        return {row[0] for row in tx.rows(query if self.limits.partials is None else query.where(~self._partials(tx.tables)))}
 
     def _in_calendar(self, tx: Transaction) -> set[int]:
         """Measurements that the calendar, as far as it stays, refers to."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from airflow_lupus.model import Measurement, Point, TaskRef
-    from airflow_lupus.stores.base import DatasetInfo, Scope
+    from airflow_lupus.stores.base import Completion, DatasetInfo, Scope
     from airflow_lupus.stores.database import Transaction
 
 SAME = 1e-9
@@ -56,12 +56,16 @@ def save(
     scope: Scope,
     measurement: Measurement,
     task: TaskRef,
+    complete: Completion | None = None,
 ) -> Saved:
     """See `Store.save`. The dataset's row is locked to the end of the transaction, so that its revisions come in order."""
-    check_names(dataset, measurement, task)
     now = int(time.time())
     t = tx.tables
+    check_names(dataset, measurement, task)
     row = lock_dataset(tx, dataset, task)
+    if complete is not None:
+        scope, measurement = complete(tx, row.id, scope, measurement)
+        check_names(dataset, measurement, task)
     defined_as = IMPORTED if measurement.origin == "import" else digest(definition)
     definition_id = _definition(tx, row.id, definition, defined_as, task)
     found = known_series(tx, row.id, dataset.grain)
@@ -74,11 +78,13 @@ def save(
     retractable = covered(found, scope)
     concerned = retractable | {ids[info.key.identity] for info in measurement.points}
     known = _known_points(tx, row.id, dataset, concerned, points_there)
+    following = {record.period.epoch: record for record in measurement.following}
+    known |= _known_points(tx, row.id, dataset, covered(found, replace(scope, pairs=scope.following)), following)
     revision = row.revision + 1
     last_end = int(max(record.period.end for record in measurement.periods).timestamp())
     figures = {"rows_read": measurement.rows_read, "bytes_read": measurement.bytes_read, "points_changed": 0}
     measurement_id = log_measurement(tx, row.id, definition_id, task, (min(starts), last_end), measurement.origin, figures)
-    edit = _compare(tx, measurement, ids, starts, known, measurement_id, definition_id, retract=retractable)
+    edit = _compare(tx, measurement, ids, starts | following, known, measurement_id, definition_id, retract=retractable)
     _write(tx, edit, revision, now, measurement_id)
     partials.replace(tx, row.id, dataset.grain, scope, measurement, replaced, measurement_id, anything_there=bool(points_there))
     calendar.save_periods(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import sqlalchemy as sa
 
-from airflow_lupus.model import Grain, Period, PeriodRecord, PeriodStatus, from_epoch
-from airflow_lupus.stores import judging, outbox, saving
+from airflow_lupus.model import FIXED, Grain, Period, PeriodRecord, PeriodStatus, from_epoch
+from airflow_lupus.stores import judging, outbox, partials, saving
 from airflow_lupus.stores.base import DatasetInfo
 from airflow_lupus.stores.database import Database, connect
 from airflow_lupus.stores.errors import Transient
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from airflow_lupus.model import Measurement, TaskRef
     from airflow_lupus.stores.base import (
+        Completion,
         Delivery,
         History,
         Judged,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         VerdictTable,
     )
     from airflow_lupus.stores.database import Transaction
+    from airflow_lupus.stores.partials import StoredHistogram
     from airflow_lupus.stores.schema import Tables
 
 log = logging.getLogger(__name__)
@@ -111,8 +113,22 @@ class SqlStore:
                 time.sleep(0.05 * (TRIES - left))
         raise AssertionError  # the last try has returned or raised
 
-    def save(self, dataset: DatasetInfo, definition: Mapping[str, object], scope: Scope, measurement: Measurement, task: TaskRef) -> Saved:
-        return self.writing(lambda tx: saving.save(tx, dataset, definition, scope, measurement, task))
+    def save(
+        self,
+        dataset: DatasetInfo,
+        definition: Mapping[str, object],
+        scope: Scope,
+        measurement: Measurement,
+        task: TaskRef,
+        complete: Completion | None = None,
+    ) -> Saved:
+        return self.writing(lambda tx: saving.save(tx, dataset, definition, scope, measurement, task, complete))
+
+    def fixed_histograms(self, dataset: str, grain: Grain, column: str, name: str) -> list[StoredHistogram]:
+        with self.reading() as tx:
+            datasets = tx.tables.datasets
+            found = tx.execute(sa.select(datasets.c.id).where(datasets.c.name == dataset)).scalar()
+            return [] if found is None else partials.histograms(tx, found, grain, column, name, [FIXED])
 
     def declared(self, dataset: str) -> tuple[DatasetInfo, str] | None:
         with self.reading() as tx:
