@@ -125,14 +125,14 @@ class Skewness(Metric):
     needs = (M2, M3, VALID)
 
     def value(self, state: Bound) -> Array:
-        return state[VALID] ** 0.5 * state[M3] / state[M2] ** 1.5
+        return state[VALID] ** 0.5 * state[M3] / state[M2] / state[M2] ** 0.5
 
     def defined(self, state: Bound) -> Array:
         return (state[VALID] > 0) & (state[M2] != 0)
 
     def of(self, values: Sequence[Any]) -> float | None:
         m2 = central(values, 2) if valid(values) else 0.0
-        return math.sqrt(len(valid(values))) * central(values, 3) / m2**1.5 if m2 != 0 else None
+        return math.sqrt(len(valid(values))) * central(values, 3) / m2 / math.sqrt(m2) if m2 != 0 else None
 
 
 class Kurtosis(Metric):
@@ -149,11 +149,11 @@ class Kurtosis(Metric):
     needs = (M2, M4, VALID)
 
     def value(self, state: Bound) -> Array:
-        return state[VALID] * state[M4] / state[M2] ** 2 - 3
+        return state[VALID] * state[M4] / state[M2] / state[M2] - 3
 
     def defined(self, state: Bound) -> Array:
         return (state[VALID] > 0) & (state[M2] != 0)
 
     def of(self, values: Sequence[Any]) -> float | None:
         m2 = central(values, 2) if valid(values) else 0.0
-        return len(valid(values)) * central(values, 4) / m2**2 - 3 if m2 != 0 else None
+        return len(valid(values)) * central(values, 4) / m2 / m2 - 3 if m2 != 0 else None
