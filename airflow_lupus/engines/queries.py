@@ -246,7 +246,8 @@ class Queries:
             length = f"CAST({dialect.length(columns[0], self._type(operand))} AS {dialect.double})"
             return length, length, "1"
         if isinstance(operand, Expression):
-            expression = operand.template.format(*map(self._argument, operand.columns), *map(dialect.literal, operand.literals))
+            arguments = (*map(self._argument, operand.columns), *map(dialect.literal, operand.literals))
+            expression = dialect.computed(operand.template.format(*arguments))
             return expression, expression, "1"
         if isinstance(operand, Column):
             return columns[0], dialect.value(columns[0], self._type(operand)), "1"
@@ -257,7 +258,7 @@ class Queries:
         name, type_ = self.dialect.quote(column), self.source.types[column]
         if is_list(type_.kind):
             return ListArgument(self.dialect, name, type_)
-        return self.dialect.group(name, type_) if type_.kind == TEXT else self.dialect.value(name, type_)
+        return self.dialect.group(name, type_) if type_.kind == TEXT else self.dialect.argument(self.dialect.value(name, type_))
 
     @staticmethod
     def _one(first: int | None) -> str:

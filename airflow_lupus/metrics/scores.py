@@ -199,8 +199,8 @@ class Ece(ScoreMetric):
         self.operand = self.expression(scores.where(scores.is_row, gap), literals)
         parts = []
         for m in range(self.bins):
-            low = f"{scores.confidence} > {m / self.bins:.17e} AND " if m else ""
-            inside = f"{low}{scores.confidence} <= {(m + 1) / self.bins:.17e}"
+            low = f"{scores.confidence} > {m / self.bins!r}e0 AND " if m else ""
+            inside = f"{low}{scores.confidence} <= {(m + 1) / self.bins!r}e0"
             parts.append(Primitive("sum", operand=self.expression(scores.where(f"{scores.is_row} AND {inside}", gap), literals)))
         self.needs = (VALID, *parts)
 

@@ -170,6 +170,22 @@ def test_metrics_of_lists_of_scores_are_scikit_learns(engine, kind):
     compare()
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_probabilities_may_be_next_to_0_and_1(engine):
+    schema = pa.schema({GROUP: pa.string(), "pred": pa.string(), "gt": pa.string(), "score": pa.list_(pa.float64())})
+    rows = [{GROUP: "x", "pred": "b", "gt": truth, "score": [1e-200, 1.0]} for truth in "ab"]
+    classification = Classification("pred", "gt", score="score", labels=["a", "b"], metrics=OF_SCORES)
+    for _, found in said(engine, rows, schema, classification):
+        loss = (-math.log(2**-52) - math.log1p(-(2**-52))) / 2
+        check(
+            found,
+            {
+                ("pred", name): value
+                for name, value in {"log_loss": loss, "brier": 0.5, "ece": 0.5, "roc_auc": 0.5, "top_two_spread": 1.0}.items()
+            },
+        )
+
+
 @pytest.mark.parametrize(
     ("build", "words"),
     [

@@ -56,6 +56,29 @@ def test_they_are_scikit_learns(engine, rows):
         check(values, {"mape": percentage})
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_errors_beyond_doubles_are_infinite_or_0_whatever_the_database_says_of_them(engine):
+    pairs = {
+        "huge": (1e200, -1e200),
+        "beyond": (1.7e308, -1e-300),
+        "tiny": (1e-200, 3e-200),
+        "inverse": (10.0, 1e-308),
+        "plain": (1.5, 1.0),
+    }
+    rows = [{GROUP: group, "pred": p, "gt": t} for group, (p, t) in pairs.items()]
+    names = ["mae", "rmse", "mape", "bias"]
+    found = {own[0][GROUP]: values for own, values in said(engine, rows, SCHEMA, Regression("pred", "gt", names)) if len(own) == 1}
+    expected = {
+        "huge": (2e200, math.inf, 2.0, 2e200),
+        "beyond": (1.7e308, math.inf, math.inf, 1.7e308),
+        "tiny": (2e-200, 0.0, 2 / 3, -2e-200),
+        "inverse": (10.0, 10.0, math.inf, 10.0),
+        "plain": (0.5, 0.5, 0.5, 0.5),
+    }
+    for group, numbers in expected.items():
+        check(found[group], {("pred", name): value for name, value in zip(names, numbers, strict=True)})
+
+
 def test_a_constant_truth_has_no_r2_in_the_total_of_groups_either():
     rows = [{GROUP: str(i % 7), "pred": float(i), "gt": 0.1} for i in range(100)]
     assert [found["pred", "r2"] for _, found in said("duckdb", rows, SCHEMA, Regression("pred", "gt"))] == [None] * 8

@@ -93,6 +93,14 @@ class Dialect:
             return f"CASE WHEN {sql} = 0 THEN 0 ELSE {sql} END"
         return f"CAST({sql} AS VARCHAR)" if type_.kind == OTHER or is_list(type_.kind) else sql
 
+    def argument(self, number: str) -> str:
+        """A double as it stands in an expression; see `computed`."""
+        return number
+
+    def computed(self, expression: str) -> str:
+        """What an expression makes of its arguments, as a double: ±infinity or 0 where it is beyond them."""
+        return expression
+
     def is_value(self, sql: str, type_: ColumnType) -> str:
         """Whether it is neither NULL nor NaN."""
         return f"{sql} IS NOT NULL" + (f" AND NOT {self.is_nan(sql)}" if type_.floating else "")

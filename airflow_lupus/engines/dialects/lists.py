@@ -15,7 +15,7 @@ class ListArgument:
         self.dialect, self.sql, self.type = dialect, sql, type_
 
     def __getitem__(self, place: int) -> str:
-        return self.dialect.value(self.dialect.element_at(self.sql, place), self.dialect.element(self.type))
+        return self.dialect.argument(self.dialect.value(self.dialect.element_at(self.sql, place), self.dialect.element(self.type)))
 
     @property
     def length(self) -> str:
@@ -27,11 +27,11 @@ class ListArgument:
 
     @property
     def largest(self) -> str:
-        return self.dialect.nth_largest(self.sql, 1)
+        return self.dialect.argument(self.dialect.nth_largest(self.sql, 1))
 
     @property
     def second(self) -> str:
-        return self.dialect.nth_largest(self.sql, 2)
+        return self.dialect.argument(self.dialect.nth_largest(self.sql, 2))
 
     @property
     def where_largest(self) -> str:

@@ -25,7 +25,7 @@ KINDS = (
 )
 """Type → as metrics tell types apart; what is not here is something else, and enums are text."""
 FLOATING = frozenset({"float4", "float8", "numeric"})
-LARGEST_DOUBLE = "1.7976931348623157e308"
+LARGEST_DOUBLE, SMALLEST_DOUBLE = "1.7976931348623157e308", "4.9406564584124655e-324"
 TINY = {2: 1e-150, 3: 1e-100, 4: 1e-75}
 """Power → a double nearer to 0 than this may have one that is none, which PostgreSQL takes for an error."""
 FLOAT8_ARRAY = 1022
@@ -33,7 +33,9 @@ OUT_OF_RANGE = "22003"
 
 
 class PostgresDialect(DatabaseDialect):
-    """See `DatabaseDialect`. A sum or a power that is no double is an error in PostgreSQL; carefully written, it is ±infinity or 0."""
+    """See `DatabaseDialect`. A sum or a product that is no double is an error in PostgreSQL; carefully written, it is ±infinity or 0,
+    for numerics are larger and smaller.
+    """
 
     name = "PostgreSQL"
     double = "double precision"
@@ -75,6 +77,26 @@ class PostgresDialect(DatabaseDialect):
 
     def length(self, sql: str, type_: ColumnType) -> str:
         return f"cardinality({sql})" if is_list(type_.kind) else f"char_length(CAST({sql} AS text))"
+
+    def argument(self, number: str) -> str:
+        return f"CAST(CAST({number} AS text) AS numeric)" if self.careful else number
+
+    def computed(self, expression: str) -> str:
+        return f"(SELECT {self._double('n.x')} FROM (SELECT {expression} AS x) n)" if self.careful else expression
+
+    def element_at(self, sql: str, place: int) -> str:
+        return f"({sql})[{place}]"
+
+    def present(self, sql: str) -> str:
+        return f"(SELECT count(e) FROM unnest({sql}) AS u(e))"
+
+    def nth_largest(self, sql: str, n: int) -> str:
+        if n == 1:
+            return f"(SELECT CAST(max(e) AS double precision) FROM unnest({sql}) AS u(e))"
+        return f"(SELECT CAST(e AS double precision) FROM unnest({sql}) AS u(e) ORDER BY e DESC LIMIT 1 OFFSET {n - 1})"
+
+    def where_largest(self, sql: str) -> str:
+        return f"array_position(CAST({sql} AS double precision[]), {self.nth_largest(sql, 1)})"
 
     def exploded(self, relation: str, kept: Sequence[str], column: str) -> str:
         return f"SELECT {', '.join([*kept, 'e', 'i'])} FROM {relation} CROSS JOIN LATERAL unnest({column}) WITH ORDINALITY AS u(e, i)"
@@ -118,7 +140,8 @@ class PostgresDialect(DatabaseDialect):
             return f"sum({sql})"
         exact = self._double(f"sum(CAST(CAST({sql} AS text) AS numeric)) FILTER (WHERE abs({sql}) < 'Infinity')")
         return (
-            f"CASE WHEN max({sql}) = 'Infinity' THEN CASE WHEN min({sql}) = '-Infinity' THEN {self.nan} ELSE 'Infinity' END "
+            f"CASE WHEN max({sql}) = 'NaN' THEN {self.nan} "
+            f"WHEN max({sql}) = 'Infinity' THEN CASE WHEN min({sql}) = '-Infinity' THEN {self.nan} ELSE 'Infinity' END "
             f"WHEN min({sql}) = '-Infinity' THEN '-Infinity' ELSE {exact} END"
         )
 
@@ -156,7 +179,7 @@ class PostgresDialect(DatabaseDialect):
             return f"CAST({numeric} AS double precision)"
         return (
             f"CASE WHEN {numeric} = 'NaN' THEN {self.nan} WHEN {numeric} > {LARGEST_DOUBLE} THEN 'Infinity' "
-            f"WHEN {numeric} < -{LARGEST_DOUBLE} THEN '-Infinity' WHEN abs({numeric}) < 1e-307 THEN 0 "
+            f"WHEN {numeric} < -{LARGEST_DOUBLE} THEN '-Infinity' WHEN abs({numeric}) < {SMALLEST_DOUBLE} THEN 0 "
             f"ELSE CAST({numeric} AS double precision) END"
         )
 
