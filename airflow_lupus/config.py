@@ -48,6 +48,13 @@ OPTIONS = {
         "1000000",
     ),
     "duckdb_memory_limit": Option("Memory that DuckDB may take in one task before it spills to disk.", "string", "2GB", "8GB"),
+    "duckdb_temp_directory": Option(
+        "Folder that DuckDB spills to, on a disk with room; what it leaves there goes with the task. Empty: the system's folder for "
+        "temporary files.",
+        "string",
+        "",
+        "/mnt/scratch",
+    ),
     "duckdb_threads": Option("Cores that DuckDB may use in one task.", "integer", "2", "4"),
     "spark_master": Option(
         "Spark's master where a task measures with Spark and names no connection: with local[n], n cores of the worker.",

@@ -103,7 +103,12 @@ def make_engine(engine: str | Spark, source: Source) -> Engine:
         return spark_engine(engine if isinstance(engine, Spark) else Spark(), source)
     most = int(config.get("max_fetch_rows"))
     limits: dict[str, dict[str, Any]] = {
-        "duckdb": {"memory_limit": config.get("duckdb_memory_limit"), "threads": int(config.get("duckdb_threads")), "max_fetch_rows": most},
+        "duckdb": {
+            "memory_limit": config.get("duckdb_memory_limit"),
+            "threads": int(config.get("duckdb_threads")),
+            "temp_directory": config.get("duckdb_temp_directory") or None,
+            "max_fetch_rows": most,
+        },
         "sql": {"max_fetch_rows": most},
     }
     return engine_named(engine, options=limits) if engine == AUTO else engine_named(engine, **limits.get(engine, {}))

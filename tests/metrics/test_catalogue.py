@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from airflow_lupus.exceptions import SpecError
 from airflow_lupus.metrics import for_type, metric_named
 from airflow_lupus.metrics.base import NUMBER, TEXT
+from airflow_lupus.metrics.entities import Frequency
 from airflow_lupus.metrics.operands import Elements
 
 FINITE = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20)
@@ -132,3 +135,48 @@ def test_at_k_is_of_the_first_elements_of_lists() -> None:
         for_type(metric_named("length_avg@5"), "tags", "list[text]", None)
     with pytest.raises(SpecError, match="Unknown metric 'avg@0'"):
         metric_named("avg@0")
+
+
+MEASURED = st.lists(
+    st.floats(-1e6, 1e6, allow_subnormal=False).map(lambda x: round(x, 3)) | st.integers(-9, 9).map(float), min_size=3, max_size=40
+)
+
+
+@given(MEASURED)
+@settings(max_examples=200, deadline=None)
+def test_definitions_are_those_of_scipy_numpy_and_pandas(values: list[float]) -> None:
+    """The definitions that engines are tested against are not ours alone."""
+    array, series = np.array(values), pd.Series(values)
+    spread = float(np.ptp(array))
+    same = {
+        "sum": series.sum(),
+        "avg": series.mean(),
+        "min": series.min(),
+        "max": series.max(),
+        "range": spread,
+        "median": series.median(),
+        "iqr": stats.iqr(array),
+        "unique": series.nunique(),
+        "entropy": stats.entropy(series.value_counts().to_numpy()),
+        "zero_count": (array == 0).sum(),
+        "zero_ratio": (array == 0).mean(),
+        "negative_count": (array < 0).sum(),
+        "negative_ratio": (array < 0).mean(),
+        "count": series.count(),
+        "null_count": series.isna().sum(),
+    }
+    largest = float(np.abs(array).max())
+    if spread > 1e-3 * largest:  # else the deviations have too few digits for anybody
+        same |= {"var": series.var(), "std": series.std(), "skewness": stats.skew(array), "kurtosis": stats.kurtosis(array)}
+    for name, expected in same.items():
+        assert metric_named(name).of(values) == pytest.approx(expected, rel=1e-9, abs=1e-9 * max(largest, 1)), name
+
+
+@given(st.lists(st.sampled_from(["a", "b", "", "ü", None]), min_size=1))
+def test_frequencies_are_those_of_pandas(values: list[str | None]) -> None:
+    series = pd.Series(values, dtype=object)
+    assert Frequency().each(values) == pytest.approx(series.value_counts(normalize=True).to_dict())
+    assert metric_named("null_ratio").of(values) == pytest.approx(series.isna().mean())
+    lengths = series.dropna().map(len)
+    expected = lengths.mean() if len(lengths) else None
+    assert metric_named("length_avg").of(values) == (expected if expected is None else pytest.approx(expected))
