@@ -24,8 +24,8 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column's values: numbers and booleans as doubles, times as seconds since 1970, texts as they are."""
+class OfColumn:
+    """Something of one column."""
 
     name: str
 
@@ -35,18 +35,18 @@ class Column:
 
     @property
     def label(self) -> str:
+        """See `Rows.label`."""
         return ""
 
 
 @dataclass(frozen=True)
-class Length:
+class Column(OfColumn):
+    """A column's values: numbers and booleans as doubles, times as seconds since 1970, texts as they are."""
+
+
+@dataclass(frozen=True)
+class Length(OfColumn):
     """The characters of a text, or the elements of a list, NULL ones too."""
-
-    name: str
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.name,)
 
     @property
     def label(self) -> str:
@@ -54,15 +54,10 @@ class Length:
 
 
 @dataclass(frozen=True)
-class Elements:
+class Elements(OfColumn):
     """The elements of a list column, of each list the first so many; a NULL counts as one when they are cut, and is left out after."""
 
-    name: str
     first: int | None = None
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.name,)
 
     @property
     def label(self) -> str:
@@ -70,14 +65,8 @@ class Elements:
 
 
 @dataclass(frozen=True)
-class Lists:
+class Lists(OfColumn):
     """The lists of a list column themselves: only whether they are there."""
-
-    name: str
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.name,)
 
     @property
     def label(self) -> str:

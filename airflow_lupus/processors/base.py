@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_lupus.engines import engine_named
 from airflow_lupus.engines.base import SparkRelation
@@ -15,7 +15,7 @@ from airflow_lupus.pipeline.tidy import tidy
 from airflow_lupus.specs import MeasureSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pyarrow as pa
 
@@ -69,6 +69,17 @@ class Processor:
             relation, engine = frame_batches("the frame", self.frame, self.spec), engine_named("duckdb")
         pairs = self.spec.pairs(engine.types(relation))
         return tidy(self.spec, pairs, engine.scan(relation, self.spec, needed(self.spec, pairs), [period]))
+
+
+class SetProcessor(Processor):
+    """Measures one metric set, whose parameters it takes as its own."""
+
+    metric_set: ClassVar[Callable[..., MetricSet]]
+
+    def __init__(
+        self, frame: Any, *, group_columns: Sequence[str] = (), totals: bool = True, where: str | None = None, **described: Any
+    ) -> None:
+        super().__init__(frame, [type(self).metric_set(**described)], group_columns=group_columns, totals=totals, where=where)
 
 
 def _like(frame: Any, table: pa.Table) -> Any:

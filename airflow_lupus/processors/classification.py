@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from airflow_lupus.metric_sets.classification import Classification
-from airflow_lupus.processors.base import Processor
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from airflow_lupus.processors.base import SetProcessor
 
 
-class ClassificationProcessor(Processor):
+class ClassificationProcessor(SetProcessor):
     """Metrics of a classifier, see `Classification`.
 
     >>> import pyarrow as pa
@@ -27,7 +22,4 @@ class ClassificationProcessor(Processor):
     :param described: `prediction`, `ground_truth`, `metrics` and what else `Classification` takes.
     """
 
-    def __init__(
-        self, frame: Any, *, group_columns: Sequence[str] = (), totals: bool = True, where: str | None = None, **described: Any
-    ) -> None:
-        super().__init__(frame, [Classification(**described)], group_columns=group_columns, totals=totals, where=where)
+    metric_set = Classification

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from airflow_lupus.metric_sets.ranking import Ranking
-from airflow_lupus.processors.base import Processor
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from airflow_lupus.processors.base import SetProcessor
 
 
-class RankingProcessor(Processor):
+class RankingProcessor(SetProcessor):
     """Metrics of ranked lists of items, see `Ranking`.
 
     >>> import pyarrow as pa
@@ -27,7 +22,4 @@ class RankingProcessor(Processor):
     :param described: `prediction`, `ground_truth`, `metrics` and what else `Ranking` takes.
     """
 
-    def __init__(
-        self, frame: Any, *, group_columns: Sequence[str] = (), totals: bool = True, where: str | None = None, **described: Any
-    ) -> None:
-        super().__init__(frame, [Ranking(**described)], group_columns=group_columns, totals=totals, where=where)
+    metric_set = Ranking
