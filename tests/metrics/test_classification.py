@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
@@ -17,6 +17,7 @@ from airflow_lupus.engines import ENGINES
 from airflow_lupus.exceptions import SpecError
 from airflow_lupus.metrics import known_metric
 from airflow_lupus.specs import MeasureSpec
+from support import drawing
 from support.pairs import DAY, GROUP, check, said
 
 LABELS = {
@@ -27,13 +28,12 @@ LABELS = {
 AVERAGES = [f"{which}_{average}" for which in ("precision", "recall", "f1") for average in ("macro", "micro", "weighted")]
 OF_LABELS = ["accuracy", "precision", "recall", "f1", *AVERAGES, "label_count", "prediction_count", "confusion"]
 OF_SCORES = ["log_loss", "brier", "ece", "ece(4)", "roc_auc", "pr_auc", "top_probability", "top_two_spread"]
-GROUPS = st.sampled_from(["x", "y", None])
 PROBABILITY = st.one_of(st.sampled_from([0.0, 0.2, 0.5, 1.0]), st.floats(0, 1))
 
 
-def rows_of(kind, **columns):
+def rows_of(engine, kind, **columns):
     labels = st.sampled_from([*LABELS[kind][0], None])
-    return st.lists(st.fixed_dictionaries({GROUP: GROUPS, "pred": labels, "gt": labels, **columns}), max_size=25)
+    return drawing.rows(engine, {GROUP: drawing.groups(engine), "pred": labels, "gt": labels, **columns})
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -42,8 +42,8 @@ def test_metrics_of_labels_are_scikit_learns(engine, kind):
     type_ = LABELS[kind][1]
     schema = pa.schema({GROUP: pa.string(), "pred": type_, "gt": type_})
 
-    @settings(max_examples=15, deadline=None)
-    @given(rows=rows_of(kind))
+    @drawing.examples(engine, 15)
+    @given(rows=rows_of(engine, kind))
     def compare(rows):
         for own, values in said(engine, rows, schema, Classification("pred", "gt", metrics=OF_LABELS)):
             found = {name: values["pred", name] for name in OF_LABELS}
@@ -87,8 +87,8 @@ def test_metrics_of_one_score_are_scikit_learns(engine, kind, wild):
     schema = pa.schema({GROUP: pa.string(), "pred": type_, "gt": type_, "score": pa.float64()})
     beyond = [st.sampled_from([math.inf, -math.inf, 5.0, -3.0, -0.0])] if wild else []
 
-    @settings(max_examples=15, deadline=None)
-    @given(rows=rows_of(kind, score=st.one_of(PROBABILITY, st.none(), st.just(math.nan), *beyond)))
+    @drawing.examples(engine, 15)
+    @given(rows=rows_of(engine, kind, score=st.one_of(PROBABILITY, st.none(), st.just(math.nan), *beyond)))
     def compare(rows):
         classification = Classification("pred", "gt", score="score", positive=labels[1], metrics=OF_SCORES)
         for own, values in said(engine, rows, schema, classification):
@@ -134,8 +134,8 @@ def test_metrics_of_lists_of_scores_are_scikit_learns(engine, kind):
     whole = weights.map(lambda each: [weight / sum(each) for weight in each])
     broken = st.sampled_from([None, [], [0.5], [None] * len(labels), [math.nan] + [0.1] * (len(labels) - 1), [2.0] * len(labels)])
 
-    @settings(max_examples=15, deadline=None)
-    @given(rows=rows_of(kind, score=st.one_of(whole, whole, broken)))
+    @drawing.examples(engine, 15)
+    @given(rows=rows_of(engine, kind, score=st.one_of(whole, whole, broken)))
     def compare(rows):
         classification = Classification("pred", "gt", score="score", positive=labels[1], labels=labels, metrics=OF_SCORES)
         for own, values in said(engine, rows, schema, classification):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_lupus import Fairness
@@ -14,6 +14,7 @@ from airflow_lupus.exceptions import SpecError
 from airflow_lupus.metric_sets.fairness import OPPORTUNITY, PARITY
 from airflow_lupus.metrics import known_metric
 from airflow_lupus.specs import MeasureSpec
+from support import drawing
 from support.pairs import DAY, GROUP, check, said
 
 KINDS = {"text": (["yes", "nö {0}"], pa.string()), "number": ([1, 0], pa.int64()), "boolean": ([True, False], pa.bool_())}
@@ -42,10 +43,10 @@ def test_they_are_as_fairlearn_defines_them(engine, kind):
     schema = pa.schema({GROUP: pa.string(), "who": pa.string(), "pred": type_, "gt": type_})
     label = st.sampled_from([*labels, None])
     who = st.sampled_from(["f", "m", "ü", None])
-    row = st.fixed_dictionaries({GROUP: st.sampled_from(["x", None]), "who": who, "pred": label, "gt": label})
+    columns = {GROUP: drawing.groups(engine), "who": who, "pred": label, "gt": label}
 
-    @settings(max_examples=40, deadline=None)
-    @given(rows=st.lists(row, max_size=25))
+    @drawing.examples(engine, 40)
+    @given(rows=drawing.rows(engine, columns))
     def compare(rows):
         fairness = Fairness("pred", "gt", group="who", positive=labels[0])
         for own, found in said(engine, rows, schema, fairness):

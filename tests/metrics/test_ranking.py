@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pytrec_eval import RelevanceEvaluator
 
@@ -19,6 +19,7 @@ from airflow_lupus.exceptions import SpecError
 from airflow_lupus.metrics import CATALOGUE, known_metric, metric_named
 from airflow_lupus.model import Grain
 from airflow_lupus.specs import MeasureSpec
+from support import drawing
 from support.scanning import said, scan, source
 
 DAY = Grain("day", "UTC")
@@ -87,45 +88,44 @@ ITEMS = st.sampled_from([f"i{i}" for i in range(8)])
 JUDGED = st.lists(st.tuples(ITEMS, st.integers(0, 4)), unique_by=lambda pair: pair[0], max_size=6)
 
 
-@st.composite
-def judged_rows(draw: st.DrawFn) -> list[Row]:
-    rows = []
-    for _ in range(draw(st.integers(1, 8))):
-        judged = draw(JUDGED)
-        prediction = draw(st.lists(ITEMS, unique=True, max_size=8))
-        region = draw(st.sampled_from(["EU", "US", None]))
-        rows.append({"region": region, "pred": prediction, "gt": [i for i, _ in judged], "grade": [g for _, g in judged]})
-    return rows
+def judged_rows(engine: str) -> st.SearchStrategy[list[Row]]:
+    columns = {"region": drawing.groups(engine), "pred": st.lists(ITEMS, unique=True, max_size=8), "judged": JUDGED}
+
+    def parallel(row: Row) -> Row:
+        return {**row, "gt": [item for item, _ in row["judged"]], "grade": [grade for _, grade in row["judged"]]}
+
+    return drawing.rows(engine, columns, 8).map(lambda rows: [*map(parallel, rows)])
 
 
 @engines
-@given(rows=judged_rows())
-@settings(max_examples=40, deadline=None)
-def test_graded_lists_are_measured_as_trec_eval_does(engine: str, rows: list[Row]) -> None:
-    found = measured(engine, rows, NAMES, relevance=True)
-    for group, own in by_group(rows).items():
-        for name, expected in trec(own).items():
-            assert found[group][name] == pytest.approx(expected, abs=1e-9), (group, name)
+def test_graded_lists_are_measured_as_trec_eval_does(engine: str) -> None:
+    @drawing.examples(engine, 40)
+    @given(rows=judged_rows(engine))
+    def compare(rows: list[Row]) -> None:
+        found = measured(engine, rows, NAMES, relevance=True)
+        for group, own in by_group(rows).items():
+            for name, expected in trec(own).items():
+                assert found[group][name] == pytest.approx(expected, abs=1e-9), (group, name)
+
+    compare()
 
 
 @engines
-@given(rows=judged_rows())
-@settings(max_examples=40, deadline=None)
-def test_lists_without_grades_are_measured_as_trec_eval_does(engine: str, rows: list[Row]) -> None:
-    found = measured(engine, rows, NAMES)
-    for group, own in by_group(rows).items():
-        for name, expected in trec([{**row, "grade": [1] * len(row["gt"])} for row in own]).items():
-            assert found[group][name] == pytest.approx(expected, abs=1e-9), (group, name)
+def test_lists_without_grades_are_measured_as_trec_eval_does(engine: str) -> None:
+    @drawing.examples(engine, 40)
+    @given(rows=judged_rows(engine))
+    def compare(rows: list[Row]) -> None:
+        found = measured(engine, rows, NAMES)
+        for group, own in by_group(rows).items():
+            for name, expected in trec([{**row, "grade": [1] * len(row["gt"])} for row in own]).items():
+                assert found[group][name] == pytest.approx(expected, abs=1e-9), (group, name)
+
+    compare()
 
 
 FEW = st.one_of(st.none(), st.integers(0, 4), st.just(float("nan")))
 LISTS = st.one_of(st.none(), st.lists(FEW, max_size=7))
 GRADES = st.one_of(st.none(), st.lists(st.one_of(st.none(), st.sampled_from([0.0, 0.5, 1.0, 2.0, -1.0, float("nan")])), max_size=8))
-ANY_ROWS = st.lists(
-    st.fixed_dictionaries({"region": st.sampled_from(["EU", "US", None]), "pred": LISTS, "gt": LISTS, "grade": GRADES}),
-    min_size=1,
-    max_size=8,
-)
 
 
 def oracle(rows: list[Row], name: str, *, relevance: bool) -> float | None:
@@ -165,26 +165,31 @@ def oracle(rows: list[Row], name: str, *, relevance: bool) -> float | None:
 
 
 @engines
-@given(rows=ANY_ROWS, relevance=st.booleans())
-@example(rows=[{"region": "EU", "pred": [1, 1, 2], "gt": [1, 2, 2, None], "grade": None}], relevance=False)
-@example(
-    rows=[{"region": "EU", "pred": None, "gt": [1], "grade": [1.0]}, {"region": "US", "pred": [1], "gt": None, "grade": None}],
-    relevance=True,
-)
-@settings(max_examples=80, deadline=None)
-def test_nulls_repeated_items_and_empty_lists_have_one_meaning(engine: str, rows: list[Row], relevance: bool) -> None:
-    found = measured(engine, rows, [*NAMES, *OF_ITEMS], relevance=relevance, items=pa.float64())
-    for group, own in by_group(rows).items():
-        lists = [(row["pred"], row["gt"], *([row["grade"] or []] if relevance else [])) for row in own]
-        for name in NAMES:
-            expected = oracle(own, name, relevance=relevance)
-            assert found[group][name] == pytest.approx(expected, abs=1e-9), (group, name)
-            assert metric_named(name, "ranking").of(lists) == pytest.approx(expected, abs=1e-9), (group, name)
-        for name in OF_ITEMS:
-            items = [item for row in own for item in (row["pred"] or [])[: 2 if "@" in name else None]]
-            metric = metric_named(name.partition("@")[0], "ranking")
-            expected = metric.of(items) / (10 if "coverage" in name else 1) if metric.of(items) is not None else None
-            assert found[group][name] == pytest.approx(expected, abs=1e-9), (group, name)
+@pytest.mark.parametrize("relevance", [False, True], ids=["without-grades", "graded"])
+def test_nulls_repeated_items_and_empty_lists_have_one_meaning(engine: str, relevance: bool) -> None:
+    columns = {"region": drawing.groups(engine), "pred": LISTS, "gt": LISTS, "grade": GRADES}
+
+    @drawing.examples(engine, 40)
+    @given(rows=drawing.rows(engine, columns, 8))
+    @example(rows=[{"region": "EU", "pred": [1, 1, 2], "gt": [1, 2, 2, None], "grade": None}])
+    @example(rows=[{"region": "EU", "pred": None, "gt": [1], "grade": [1.0]}, {"region": "US", "pred": [1], "gt": None, "grade": None}])
+    def compare(rows: list[Row]) -> None:
+        found = measured(engine, rows, [*NAMES, *OF_ITEMS], relevance=relevance, items=pa.float64())
+        cut = measured(engine, rows, [name for name in NAMES if "@" in name], relevance=relevance, items=pa.float64())
+        for group, own in by_group(rows).items():
+            lists = [(row["pred"], row["gt"], *([row["grade"] or []] if relevance else [])) for row in own]
+            for name in NAMES:
+                expected = oracle(own, name, relevance=relevance)
+                assert found[group][name] == pytest.approx(expected, abs=1e-9), (group, name)
+                assert cut[group].get(name, expected) == pytest.approx(expected, abs=1e-9), (group, name)
+                assert metric_named(name, "ranking").of(lists) == pytest.approx(expected, abs=1e-9), (group, name)
+            for name in OF_ITEMS:
+                items = [item for row in own for item in (row["pred"] or [])[: 2 if "@" in name else None]]
+                metric = metric_named(name.partition("@")[0], "ranking")
+                expected = metric.of(items) / (10 if "coverage" in name else 1) if metric.of(items) is not None else None
+                assert found[group][name] == pytest.approx(expected, abs=1e-9), (group, name)
+
+    compare()
 
 
 @engines

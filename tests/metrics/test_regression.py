@@ -6,7 +6,7 @@ import math
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
@@ -14,46 +14,49 @@ from airflow_lupus import Regression
 from airflow_lupus.engines import ENGINES
 from airflow_lupus.exceptions import SpecError
 from airflow_lupus.metrics import known_metric
+from support import drawing
 from support.pairs import GROUP, check, said
 
 SCHEMA = pa.schema({GROUP: pa.string(), "pred": pa.float64(), "gt": pa.float64()})
 NUMBERS = st.one_of(
     st.none(), st.just(math.nan), st.just(0.0), st.integers(-5, 5).map(float), st.floats(-1e6, 1e6).map(lambda x: round(x, 6))
 )
-ROWS = st.lists(st.fixed_dictionaries({GROUP: st.sampled_from(["x", "y", None]), "pred": NUMBERS, "gt": NUMBERS}), max_size=25)
 NAMES = ["mae", "rmse", "mape", "r2", "bias", "quantile_loss(0.9)", "quantile_loss(0.5)"]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@settings(max_examples=40, deadline=None)
-@given(rows=ROWS)
-def test_they_are_scikit_learns(engine, rows):
-    for own, found in said(engine, rows, SCHEMA, Regression("pred", "gt", NAMES)):
-        both = [(row["pred"], row["gt"]) for row in own if row["pred"] is not None and row["gt"] is not None]
-        both = [pair for pair in both if not any(map(math.isnan, pair))]
-        values = {name: found["pred", name] for name in NAMES}
-        if not both:
-            assert set(values.values()) == {None}
-            continue
-        predicted, true = zip(*both, strict=True)
-        check(
-            values,
-            {
-                "mae": sklearn.mean_absolute_error(true, predicted),
-                "rmse": sklearn.root_mean_squared_error(true, predicted),
-                "bias": math.fsum(p - t for p, t in both) / len(both),
-                "quantile_loss(0.9)": sklearn.mean_pinball_loss(true, predicted, alpha=0.9),
-                "quantile_loss(0.5)": sklearn.mean_pinball_loss(true, predicted, alpha=0.5),
-            },
-        )
-        scale = max(map(abs, true))
-        if len(set(true)) == 1:
-            assert values["r2"] is None
-        elif max(true) - min(true) > 1e-4 * scale:  # nearer ones leave no digits to any method
-            check(values, {"r2": sklearn.r2_score(true, predicted)})
-        nonzero = [(p, t) for p, t in both if t]
-        percentage = sklearn.mean_absolute_percentage_error(*zip(*[(t, p) for p, t in nonzero], strict=True)) if nonzero else None
-        check(values, {"mape": percentage})
+def test_they_are_scikit_learns(engine):
+    @drawing.examples(engine, 40)
+    @given(rows=drawing.rows(engine, {GROUP: drawing.groups(engine), "pred": NUMBERS, "gt": NUMBERS}))
+    def compare(rows):
+        for own, found in said(engine, rows, SCHEMA, Regression("pred", "gt", NAMES)):
+            both = [(row["pred"], row["gt"]) for row in own if row["pred"] is not None and row["gt"] is not None]
+            both = [pair for pair in both if not any(map(math.isnan, pair))]
+            values = {name: found["pred", name] for name in NAMES}
+            if not both:
+                assert set(values.values()) == {None}
+                continue
+            predicted, true = zip(*both, strict=True)
+            check(
+                values,
+                {
+                    "mae": sklearn.mean_absolute_error(true, predicted),
+                    "rmse": sklearn.root_mean_squared_error(true, predicted),
+                    "bias": math.fsum(p - t for p, t in both) / len(both),
+                    "quantile_loss(0.9)": sklearn.mean_pinball_loss(true, predicted, alpha=0.9),
+                    "quantile_loss(0.5)": sklearn.mean_pinball_loss(true, predicted, alpha=0.5),
+                },
+            )
+            scale = max(map(abs, true))
+            if len(set(true)) == 1:
+                assert values["r2"] is None
+            elif max(true) - min(true) > 1e-4 * scale:  # nearer ones leave no digits to any method
+                check(values, {"r2": sklearn.r2_score(true, predicted)})
+            nonzero = [(p, t) for p, t in both if t]
+            percentage = sklearn.mean_absolute_percentage_error(*zip(*[(t, p) for p, t in nonzero], strict=True)) if nonzero else None
+            check(values, {"mape": percentage})
+
+    compare()
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -63,9 +63,53 @@ class SparkDialect(Dialect):
     def length(self, sql: str, type_: ColumnType) -> str:
         return f"array_size({sql})" if is_list(type_.kind) else f"char_length({sql})"
 
+    def element_at(self, sql: str, place: int) -> str:
+        return f"get({sql}, {place - 1})"
+
+    def present(self, sql: str) -> str:
+        return f"array_size(array_compact({sql}))"
+
+    def nth_largest(self, sql: str, n: int) -> str:
+        doubles = f"CAST({sql} AS ARRAY<DOUBLE>)"
+        return f"array_max({doubles})" if n == 1 else f"get(sort_array({doubles}, false), {n - 1})"
+
+    def where_largest(self, sql: str) -> str:
+        return f"array_position(CAST({sql} AS ARRAY<DOUBLE>), {self.nth_largest(sql, 1)})"
+
     def exploded(self, relation: str, kept: Sequence[str], column: str) -> str:
         columns = [*kept, "lupus_each.e AS e", "lupus_each.i + 1 AS i"]
         return f"SELECT {', '.join(columns)} FROM {relation} LATERAL VIEW posexplode({column}) lupus_each AS i, e"
+
+    def relevant(self, items: str, type_: ColumnType, grades: tuple[str, ColumnType] | None) -> str:
+        if grades is not None:
+            return f"filter({items}, (item, nth) -> {self._is_relevant((items, type_), grades)})"
+        there = f"array_compact({items})"
+        return f"array_distinct({f'array_remove({there}, {self.nan})' if type_.floating else there})"
+
+    def places(self, prediction: str, relevant: str, first: int | None) -> str:
+        within = "place > 0" if first is None else f"place BETWEEN 1 AND {first}"
+        found = f"transform({relevant}, item -> array_position({prediction}, item))"
+        return f"concat(array(0L), coalesce(array_sort(filter({found}, place -> {within})), array()))"
+
+    def gain(self, prediction: str, items: tuple[str, ColumnType], grades: tuple[str, ColumnType], first: int | None) -> str:
+        fits, grade = self._is_relevant(items, grades), f"CAST(get({grades[0]}, nth) AS DOUBLE)"
+        place = f"array_position({prediction}, item)"
+        within = f"{place} > 0" if first is None else f"{place} BETWEEN 1 AND {first}"
+        gained = f"transform({items[0]}, (item, nth) -> CASE WHEN {fits} AND {within} THEN {grade} / ln({place} + 1) ELSE 0D END)"
+        graded = f"sort_array(array_compact(transform({items[0]}, (item, nth) -> CASE WHEN {fits} THEN {grade} END)), false)"
+        cut = graded if first is None else f"slice({graded}, 1, {first})"
+        best = f"transform({cut}, (each, nth) -> each / ln(nth + 2))"
+        return f"{self._summed(gained)} / nullif({self._summed(best)}, 0D)"
+
+    @staticmethod
+    def _summed(doubles: str) -> str:
+        return f"aggregate({doubles}, 0D, (total, each) -> total + each)"
+
+    def _is_relevant(self, items: tuple[str, ColumnType], grades: tuple[str, ColumnType]) -> str:
+        """Whether `item`, the `nth` of the items from 0, is relevant and not there before."""
+        grade = f"get({grades[0]}, nth)"
+        first = f"array_position({items[0]}, item) = nth + 1"
+        return f"{self.is_value('item', items[1])} AND {first} AND {self.is_value(grade, grades[1])} AND {grade} > 0"
 
     def quantiles(self, value: str, n: str, of: Sequence[float]) -> str:  # noqa: ARG002  of rows
         # A sorted array of a group's values takes a tenth of the time of `percentile`, which counts them in a map first.
