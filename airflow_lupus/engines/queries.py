@@ -144,7 +144,6 @@ class Queries:
         """What of an operand follows from how often each value is there, by group and in total, without fetching that."""
         values = [f"v{i}" for i in range(len(operand.columns) if isinstance(operand, Combination) else 1)]
         names = [f"a{i}" for i in range(len(counted.firsts))]
-        level = self._levelled([*values], [f"sum({name}) AS {name}" for name in names], f"({self.counts(operand, counted)}) c")
         aggregates = []
         for wanted, primitive in needs:
             n = names[counted.firsts.index(getattr(wanted, "first", None))]
@@ -154,8 +153,18 @@ class Queries:
                 is_there += " AND v0 IS NOT NULL"
             reduction = _REDUCTIONS[primitive.name]
             aggregates.append(reduction.format(n=f"CAST({n} AS {self.dialect.double})", is_value=is_value, is_there=is_there))
-        keys = ["p", "t", *self.groups]
-        return f"SELECT {', '.join([*keys, *self._named(aggregates)])}\nFROM ({level}) l\nGROUP BY {', '.join(keys)}"
+        named = ", ".join(self._named(aggregates))
+        keys = ", ".join(self.keys)
+        levels = []
+        if self.groups:
+            levels.append(f"SELECT {', '.join(['p', '0 AS t', *self.groups, named])}\nFROM counted c\nGROUP BY {keys}")
+        if self.totals or not self.groups:
+            by = ", ".join(["p", *values])
+            added = ", ".join(f"sum({name}) AS {name}" for name in names)
+            whole = f"(SELECT {by}, {added} FROM counted c GROUP BY {by}) w"
+            nothing = [f"NULL AS {group}" for group in self.groups]
+            levels.append(f"SELECT {', '.join(['p', '1 AS t', *nothing, named])}\nFROM {whole}\nGROUP BY p")
+        return f"WITH counted AS (\n{self.counts(operand, counted)}\n)\n" + "\nUNION ALL\n".join(levels)
 
     def quantiles(self, operand: Operand, primitives: Sequence[Primitive]) -> str:
         """A list of quantiles as `a0`, by group and in total."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_lupus.engines.dialects.database import DatabaseDialect
 from airflow_lupus.exceptions import MissingExtra
 from airflow_lupus.metrics.base import BOOLEAN, OTHER, TEXT, TIME, is_list
-from airflow_lupus.metrics.operands import Aggregate
+from airflow_lupus.metrics.operands import Aggregate, Ranked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -189,7 +189,7 @@ class MySQLDialect(TranspiledDialect):
     def unable(self, need: Need, column: ColumnType | None, *, levels: bool) -> str | None:
         if need[1].name == "quantile":
             return f"{self.name} has no percentiles"
-        if levels and (need[1].name in {"distinct", "nlogn"} or isinstance(need[0], Aggregate)):
+        if levels and isinstance(need[0], Aggregate | Ranked):
             return f"{self.name} has no GROUPING SETS, by which its total would be taken with its groups; totals=False does without"
         if column is not None and column.kind == TIME:
             zone = self.date_timezone if column.native == "date" else self.timezone

@@ -145,62 +145,113 @@ GROUP BY
   `p`,
   `g0`,
   `g1`;
-SELECT
-  `p`,
-  `t`,
-  `g0`,
-  `g1`,
-  count(CASE WHEN `a0` > 0 THEN 1 END) AS `a0`
-FROM (
+WITH `counted` AS (
   SELECT
     `p`,
-    GROUPING(`g0`) AS `t`,
     `g0`,
     `g1`,
     `v0`,
     `v1`,
-    sum(`a0`) AS `a0`
+    count(1) AS `a0`
   FROM (
     SELECT
-      `p`,
-      `g0`,
-      `g1`,
-      `v0`,
-      `v1`,
-      count(1) AS `a0`
-    FROM (
-      SELECT
-        `lupus_period` AS `p`,
-        CAST(`Origin` AS STRING) AS `g0`,
-        `gate` AS `g1`,
-        `gate` AS `v0`,
-        CAST(`note` AS STRING) AS `v1`
-      FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
+      `lupus_period` AS `p`,
+      CAST(`Origin` AS STRING) AS `g0`,
+      `gate` AS `g1`,
+      `gate` AS `v0`,
+      CAST(`note` AS STRING) AS `v1`
+    FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
 )) AS `s`
-    ) AS `r`
-    GROUP BY
-      `p`,
-      `g0`,
-      `g1`,
-      `v0`,
-      `v1`
-  ) AS `c`
+  ) AS `r`
   GROUP BY
-    GROUPING SETS (
-      (`p`, `g0`, `g1`, `v0`, `v1`),
-      (`p`, `v0`, `v1`)
-    )
-) AS `l`
-GROUP BY
-  `p`,
-  `t`,
-  `g0`,
-  `g1`;
+    `p`,
+    `g0`,
+    `g1`,
+    `v0`,
+    `v1`
+)
 SELECT
   `p`,
-  `t`,
+  0 AS `t`,
   `g0`,
   `g1`,
+  count(CASE WHEN `a0` > 0 THEN 1 END) AS `a0`
+FROM `counted` AS `c`
+GROUP BY
+  `p`,
+  `g0`,
+  `g1`
+UNION ALL
+SELECT
+  `p`,
+  1 AS `t`,
+  NULL AS `g0`,
+  NULL AS `g1`,
+  count(CASE WHEN `a0` > 0 THEN 1 END) AS `a0`
+FROM (
+  SELECT
+    `p`,
+    `v0`,
+    `v1`,
+    sum(`a0`) AS `a0`
+  FROM `counted` AS `c`
+  GROUP BY
+    `p`,
+    `v0`,
+    `v1`
+) AS `w`
+GROUP BY
+  `p`;
+WITH `counted` AS (
+  SELECT
+    `p`,
+    `g0`,
+    `g1`,
+    `v0`,
+    count(1) AS `a0`
+  FROM (
+    SELECT
+      `lupus_period` AS `p`,
+      CAST(`Origin` AS STRING) AS `g0`,
+      `gate` AS `g1`,
+      `clock` AS `v0`
+    FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
+)) AS `s`
+  ) AS `r`
+  GROUP BY
+    `p`,
+    `g0`,
+    `g1`,
+    `v0`
+)
+SELECT
+  `p`,
+  0 AS `t`,
+  `g0`,
+  `g1`,
+  coalesce(sum(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN CAST(`a0` AS FLOAT64) END), 0) AS `a0`,
+  count(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN 1 END) AS `a1`,
+  coalesce(
+    sum(
+      CASE
+        WHEN `a0` > 0 AND NOT `v0` IS NULL
+        THEN CAST(`a0` AS FLOAT64) * ln(CAST(`a0` AS FLOAT64))
+      END
+    ),
+    0
+  ) AS `a2`,
+  coalesce(sum(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN CAST(`a0` AS FLOAT64) END), 0) AS `a3`
+FROM `counted` AS `c`
+GROUP BY
+  `p`,
+  `g0`,
+  `g1`
+UNION ALL
+SELECT
+  `p`,
+  1 AS `t`,
+  NULL AS `g0`,
+  NULL AS `g1`,
   coalesce(sum(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN CAST(`a0` AS FLOAT64) END), 0) AS `a0`,
   count(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN 1 END) AS `a1`,
   coalesce(
@@ -216,49 +267,65 @@ SELECT
 FROM (
   SELECT
     `p`,
-    GROUPING(`g0`) AS `t`,
+    `v0`,
+    sum(`a0`) AS `a0`
+  FROM `counted` AS `c`
+  GROUP BY
+    `p`,
+    `v0`
+) AS `w`
+GROUP BY
+  `p`;
+WITH `counted` AS (
+  SELECT
+    `p`,
     `g0`,
     `g1`,
     `v0`,
-    sum(`a0`) AS `a0`
+    count(1) AS `a0`
   FROM (
     SELECT
-      `p`,
-      `g0`,
-      `g1`,
-      `v0`,
-      count(1) AS `a0`
-    FROM (
-      SELECT
-        `lupus_period` AS `p`,
-        CAST(`Origin` AS STRING) AS `g0`,
-        `gate` AS `g1`,
-        `clock` AS `v0`
-      FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
+      `lupus_period` AS `p`,
+      CAST(`Origin` AS STRING) AS `g0`,
+      `gate` AS `g1`,
+      `day` AS `v0`
+    FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
 )) AS `s`
-    ) AS `r`
-    GROUP BY
-      `p`,
-      `g0`,
-      `g1`,
-      `v0`
-  ) AS `c`
+  ) AS `r`
   GROUP BY
-    GROUPING SETS (
-      (`p`, `g0`, `g1`, `v0`),
-      (`p`, `v0`)
-    )
-) AS `l`
-GROUP BY
-  `p`,
-  `t`,
-  `g0`,
-  `g1`;
+    `p`,
+    `g0`,
+    `g1`,
+    `v0`
+)
 SELECT
   `p`,
-  `t`,
+  0 AS `t`,
   `g0`,
   `g1`,
+  coalesce(sum(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN CAST(`a0` AS FLOAT64) END), 0) AS `a0`,
+  count(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN 1 END) AS `a1`,
+  coalesce(
+    sum(
+      CASE
+        WHEN `a0` > 0 AND NOT `v0` IS NULL
+        THEN CAST(`a0` AS FLOAT64) * ln(CAST(`a0` AS FLOAT64))
+      END
+    ),
+    0
+  ) AS `a2`,
+  coalesce(sum(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN CAST(`a0` AS FLOAT64) END), 0) AS `a3`
+FROM `counted` AS `c`
+GROUP BY
+  `p`,
+  `g0`,
+  `g1`
+UNION ALL
+SELECT
+  `p`,
+  1 AS `t`,
+  NULL AS `g0`,
+  NULL AS `g1`,
   coalesce(sum(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN CAST(`a0` AS FLOAT64) END), 0) AS `a0`,
   count(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN 1 END) AS `a1`,
   coalesce(
@@ -274,44 +341,15 @@ SELECT
 FROM (
   SELECT
     `p`,
-    GROUPING(`g0`) AS `t`,
-    `g0`,
-    `g1`,
     `v0`,
     sum(`a0`) AS `a0`
-  FROM (
-    SELECT
-      `p`,
-      `g0`,
-      `g1`,
-      `v0`,
-      count(1) AS `a0`
-    FROM (
-      SELECT
-        `lupus_period` AS `p`,
-        CAST(`Origin` AS STRING) AS `g0`,
-        `gate` AS `g1`,
-        `day` AS `v0`
-      FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
-)) AS `s`
-    ) AS `r`
-    GROUP BY
-      `p`,
-      `g0`,
-      `g1`,
-      `v0`
-  ) AS `c`
+  FROM `counted` AS `c`
   GROUP BY
-    GROUPING SETS (
-      (`p`, `g0`, `g1`, `v0`),
-      (`p`, `v0`)
-    )
-) AS `l`
+    `p`,
+    `v0`
+) AS `w`
 GROUP BY
-  `p`,
-  `t`,
-  `g0`,
-  `g1`;
+  `p`;
 SELECT
   `p`,
   `g0`,
@@ -392,11 +430,56 @@ GROUP BY
   `g0`,
   `g1`,
   `v0`;
+WITH `counted` AS (
+  SELECT
+    `p`,
+    `g0`,
+    `g1`,
+    `v0`,
+    count(1) AS `a0`
+  FROM (
+    SELECT
+      `lupus_period` AS `p`,
+      CAST(`Origin` AS STRING) AS `g0`,
+      `gate` AS `g1`,
+      TO_JSON_STRING(`extra`) AS `v0`
+    FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
+)) AS `s`
+  ) AS `r`
+  GROUP BY
+    `p`,
+    `g0`,
+    `g1`,
+    `v0`
+)
 SELECT
   `p`,
-  `t`,
+  0 AS `t`,
   `g0`,
   `g1`,
+  coalesce(sum(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN CAST(`a0` AS FLOAT64) END), 0) AS `a0`,
+  count(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN 1 END) AS `a1`,
+  coalesce(
+    sum(
+      CASE
+        WHEN `a0` > 0 AND NOT `v0` IS NULL
+        THEN CAST(`a0` AS FLOAT64) * ln(CAST(`a0` AS FLOAT64))
+      END
+    ),
+    0
+  ) AS `a2`,
+  coalesce(sum(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN CAST(`a0` AS FLOAT64) END), 0) AS `a3`
+FROM `counted` AS `c`
+GROUP BY
+  `p`,
+  `g0`,
+  `g1`
+UNION ALL
+SELECT
+  `p`,
+  1 AS `t`,
+  NULL AS `g0`,
+  NULL AS `g1`,
   coalesce(sum(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN CAST(`a0` AS FLOAT64) END), 0) AS `a0`,
   count(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN 1 END) AS `a1`,
   coalesce(
@@ -412,44 +495,15 @@ SELECT
 FROM (
   SELECT
     `p`,
-    GROUPING(`g0`) AS `t`,
-    `g0`,
-    `g1`,
     `v0`,
     sum(`a0`) AS `a0`
-  FROM (
-    SELECT
-      `p`,
-      `g0`,
-      `g1`,
-      `v0`,
-      count(1) AS `a0`
-    FROM (
-      SELECT
-        `lupus_period` AS `p`,
-        CAST(`Origin` AS STRING) AS `g0`,
-        `gate` AS `g1`,
-        TO_JSON_STRING(`extra`) AS `v0`
-      FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
-)) AS `s`
-    ) AS `r`
-    GROUP BY
-      `p`,
-      `g0`,
-      `g1`,
-      `v0`
-  ) AS `c`
+  FROM `counted` AS `c`
   GROUP BY
-    GROUPING SETS (
-      (`p`, `g0`, `g1`, `v0`),
-      (`p`, `v0`)
-    )
-) AS `l`
+    `p`,
+    `v0`
+) AS `w`
 GROUP BY
-  `p`,
-  `t`,
-  `g0`,
-  `g1`;
+  `p`;
 SELECT
   `p`,
   `g0`,

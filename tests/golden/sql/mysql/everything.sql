@@ -58,58 +58,63 @@ GROUP BY
   `p`,
   `g0`,
   `g1`;
-SELECT
-  `p`,
-  `t`,
-  `g0`,
-  `g1`,
-  COUNT(CASE WHEN `a0` > 0 THEN 1 END) AS `a0`
-FROM (
+WITH `counted` AS (
   SELECT
     `p`,
-    0 AS `t`,
     `g0`,
     `g1`,
     `v0`,
     `v1`,
-    SUM(`a0`) AS `a0`
+    COUNT(1) AS `a0`
   FROM (
     SELECT
-      `p`,
-      `g0`,
-      `g1`,
-      `v0`,
-      `v1`,
-      COUNT(1) AS `a0`
-    FROM (
-      SELECT
-        `lupus_period` AS `p`,
-        CAST(`Origin` AS CHAR CHARACTER SET utf8mb4) COLLATE utf8mb4_0900_bin AS `g0`,
-        `gate` AS `g1`,
-        `gate` AS `v0`,
-        CAST(`note` AS CHAR CHARACTER SET utf8mb4) COLLATE utf8mb4_0900_bin AS `v1`
-      FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
+      `lupus_period` AS `p`,
+      CAST(`Origin` AS CHAR CHARACTER SET utf8mb4) COLLATE utf8mb4_0900_bin AS `g0`,
+      `gate` AS `g1`,
+      `gate` AS `v0`,
+      CAST(`note` AS CHAR CHARACTER SET utf8mb4) COLLATE utf8mb4_0900_bin AS `v1`
+    FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
 )) AS `s`
-    ) AS `r`
-    GROUP BY
-      `p`,
-      `g0`,
-      `g1`,
-      `v0`,
-      `v1`
-  ) AS `c`
+  ) AS `r`
   GROUP BY
     `p`,
     `g0`,
     `g1`,
     `v0`,
     `v1`
-) AS `l`
+)
+SELECT
+  `p`,
+  0 AS `t`,
+  `g0`,
+  `g1`,
+  COUNT(CASE WHEN `a0` > 0 THEN 1 END) AS `a0`
+FROM `counted` AS `c`
 GROUP BY
   `p`,
-  `t`,
   `g0`,
-  `g1`;
+  `g1`
+UNION ALL
+SELECT
+  `p`,
+  1 AS `t`,
+  NULL AS `g0`,
+  NULL AS `g1`,
+  COUNT(CASE WHEN `a0` > 0 THEN 1 END) AS `a0`
+FROM (
+  SELECT
+    `p`,
+    `v0`,
+    `v1`,
+    SUM(`a0`) AS `a0`
+  FROM `counted` AS `c`
+  GROUP BY
+    `p`,
+    `v0`,
+    `v1`
+) AS `w`
+GROUP BY
+  `p`;
 SELECT
   `p`,
   `g0`,
@@ -190,11 +195,56 @@ GROUP BY
   `g0`,
   `g1`,
   `v0`;
+WITH `counted` AS (
+  SELECT
+    `p`,
+    `g0`,
+    `g1`,
+    `v0`,
+    COUNT(1) AS `a0`
+  FROM (
+    SELECT
+      `lupus_period` AS `p`,
+      CAST(`Origin` AS CHAR CHARACTER SET utf8mb4) COLLATE utf8mb4_0900_bin AS `g0`,
+      `gate` AS `g1`,
+      CAST(`extra` AS CHAR CHARACTER SET utf8mb4) COLLATE utf8mb4_0900_bin AS `v0`
+    FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
+)) AS `s`
+  ) AS `r`
+  GROUP BY
+    `p`,
+    `g0`,
+    `g1`,
+    `v0`
+)
 SELECT
   `p`,
-  `t`,
+  0 AS `t`,
   `g0`,
   `g1`,
+  COALESCE(SUM(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN CAST(`a0` AS DOUBLE) END), 0) AS `a0`,
+  COUNT(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN 1 END) AS `a1`,
+  COALESCE(
+    SUM(
+      CASE
+        WHEN `a0` > 0 AND NOT `v0` IS NULL
+        THEN CAST(`a0` AS DOUBLE) * LN(CAST(`a0` AS DOUBLE))
+      END
+    ),
+    0
+  ) AS `a2`,
+  COALESCE(SUM(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN CAST(`a0` AS DOUBLE) END), 0) AS `a3`
+FROM `counted` AS `c`
+GROUP BY
+  `p`,
+  `g0`,
+  `g1`
+UNION ALL
+SELECT
+  `p`,
+  1 AS `t`,
+  NULL AS `g0`,
+  NULL AS `g1`,
   COALESCE(SUM(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN CAST(`a0` AS DOUBLE) END), 0) AS `a0`,
   COUNT(CASE WHEN `a0` > 0 AND NOT `v0` IS NULL THEN 1 END) AS `a1`,
   COALESCE(
@@ -210,44 +260,15 @@ SELECT
 FROM (
   SELECT
     `p`,
-    0 AS `t`,
-    `g0`,
-    `g1`,
     `v0`,
     SUM(`a0`) AS `a0`
-  FROM (
-    SELECT
-      `p`,
-      `g0`,
-      `g1`,
-      `v0`,
-      COUNT(1) AS `a0`
-    FROM (
-      SELECT
-        `lupus_period` AS `p`,
-        CAST(`Origin` AS CHAR CHARACTER SET utf8mb4) COLLATE utf8mb4_0900_bin AS `g0`,
-        `gate` AS `g1`,
-        CAST(`extra` AS CHAR CHARACTER SET utf8mb4) COLLATE utf8mb4_0900_bin AS `v0`
-      FROM (SELECT * FROM (SELECT t.*, CASE WHEN t.`at` < TIMESTAMP '2013-11-03 04:00:00+00:00' THEN 0 WHEN t.`at` < TIMESTAMP '2013-11-04 05:00:00+00:00' THEN 1 ELSE 2 END AS `lupus_period` FROM `mart`.`flights` t WHERE t.`at` >= TIMESTAMP '2013-11-02 04:00:00+00:00' AND t.`at` < TIMESTAMP '2013-11-05 05:00:00+00:00') t WHERE (delay > -60 -- in minutes
-)) AS `s`
-    ) AS `r`
-    GROUP BY
-      `p`,
-      `g0`,
-      `g1`,
-      `v0`
-  ) AS `c`
+  FROM `counted` AS `c`
   GROUP BY
     `p`,
-    `g0`,
-    `g1`,
     `v0`
-) AS `l`
+) AS `w`
 GROUP BY
-  `p`,
-  `t`,
-  `g0`,
-  `g1`;
+  `p`;
 SELECT
   `p`,
   `g0`,

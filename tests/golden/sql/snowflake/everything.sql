@@ -75,62 +75,113 @@ GROUP BY
   "p",
   "g0",
   "g1";
-SELECT
-  "p",
-  "t",
-  "g0",
-  "g1",
-  COUNT(CASE WHEN "a0" > 0 THEN 1 END) AS "a0"
-FROM (
+WITH "counted" AS (
   SELECT
     "p",
-    GROUPING("g0") AS "t",
     "g0",
     "g1",
     "v0",
     "v1",
-    SUM("a0") AS "a0"
+    COUNT(1) AS "a0"
   FROM (
     SELECT
-      "p",
-      "g0",
-      "g1",
-      "v0",
-      "v1",
-      COUNT(1) AS "a0"
-    FROM (
-      SELECT
-        "lupus_period" AS "p",
-        CAST("Origin" AS VARCHAR) AS "g0",
-        "GATE" AS "g1",
-        "GATE" AS "v0",
-        CAST("NOTE" AS VARCHAR) AS "v1"
-      FROM (SELECT * FROM (SELECT t.*, CASE WHEN t."AT" < CAST('2013-11-03 04:00:00 +00:00' AS TIMESTAMP_TZ) THEN 0 WHEN t."AT" < CAST('2013-11-04 05:00:00 +00:00' AS TIMESTAMP_TZ) THEN 1 ELSE 2 END AS "lupus_period" FROM "mart"."flights" t WHERE t."AT" >= CAST('2013-11-02 04:00:00 +00:00' AS TIMESTAMP_TZ) AND t."AT" < CAST('2013-11-05 05:00:00 +00:00' AS TIMESTAMP_TZ)) t WHERE (delay > -60 -- in minutes
+      "lupus_period" AS "p",
+      CAST("Origin" AS VARCHAR) AS "g0",
+      "GATE" AS "g1",
+      "GATE" AS "v0",
+      CAST("NOTE" AS VARCHAR) AS "v1"
+    FROM (SELECT * FROM (SELECT t.*, CASE WHEN t."AT" < CAST('2013-11-03 04:00:00 +00:00' AS TIMESTAMP_TZ) THEN 0 WHEN t."AT" < CAST('2013-11-04 05:00:00 +00:00' AS TIMESTAMP_TZ) THEN 1 ELSE 2 END AS "lupus_period" FROM "mart"."flights" t WHERE t."AT" >= CAST('2013-11-02 04:00:00 +00:00' AS TIMESTAMP_TZ) AND t."AT" < CAST('2013-11-05 05:00:00 +00:00' AS TIMESTAMP_TZ)) t WHERE (delay > -60 -- in minutes
 )) AS "s"
-    ) AS "r"
-    GROUP BY
-      "p",
-      "g0",
-      "g1",
-      "v0",
-      "v1"
-  ) AS "c"
+  ) AS "r"
   GROUP BY
-    GROUPING SETS (
-      ("p", "g0", "g1", "v0", "v1"),
-      ("p", "v0", "v1")
-    )
-) AS "l"
-GROUP BY
-  "p",
-  "t",
-  "g0",
-  "g1";
+    "p",
+    "g0",
+    "g1",
+    "v0",
+    "v1"
+)
 SELECT
   "p",
-  "t",
+  0 AS "t",
   "g0",
   "g1",
+  COUNT(CASE WHEN "a0" > 0 THEN 1 END) AS "a0"
+FROM "counted" AS "c"
+GROUP BY
+  "p",
+  "g0",
+  "g1"
+UNION ALL
+SELECT
+  "p",
+  1 AS "t",
+  NULL AS "g0",
+  NULL AS "g1",
+  COUNT(CASE WHEN "a0" > 0 THEN 1 END) AS "a0"
+FROM (
+  SELECT
+    "p",
+    "v0",
+    "v1",
+    SUM("a0") AS "a0"
+  FROM "counted" AS "c"
+  GROUP BY
+    "p",
+    "v0",
+    "v1"
+) AS "w"
+GROUP BY
+  "p";
+WITH "counted" AS (
+  SELECT
+    "p",
+    "g0",
+    "g1",
+    "v0",
+    COUNT(1) AS "a0"
+  FROM (
+    SELECT
+      "lupus_period" AS "p",
+      CAST("Origin" AS VARCHAR) AS "g0",
+      "GATE" AS "g1",
+      "CLOCK" AS "v0"
+    FROM (SELECT * FROM (SELECT t.*, CASE WHEN t."AT" < CAST('2013-11-03 04:00:00 +00:00' AS TIMESTAMP_TZ) THEN 0 WHEN t."AT" < CAST('2013-11-04 05:00:00 +00:00' AS TIMESTAMP_TZ) THEN 1 ELSE 2 END AS "lupus_period" FROM "mart"."flights" t WHERE t."AT" >= CAST('2013-11-02 04:00:00 +00:00' AS TIMESTAMP_TZ) AND t."AT" < CAST('2013-11-05 05:00:00 +00:00' AS TIMESTAMP_TZ)) t WHERE (delay > -60 -- in minutes
+)) AS "s"
+  ) AS "r"
+  GROUP BY
+    "p",
+    "g0",
+    "g1",
+    "v0"
+)
+SELECT
+  "p",
+  0 AS "t",
+  "g0",
+  "g1",
+  COALESCE(SUM(CASE WHEN "a0" > 0 AND NOT "v0" IS NULL THEN CAST("a0" AS DOUBLE) END), 0) AS "a0",
+  COUNT(CASE WHEN "a0" > 0 AND NOT "v0" IS NULL THEN 1 END) AS "a1",
+  COALESCE(
+    SUM(
+      CASE
+        WHEN "a0" > 0 AND NOT "v0" IS NULL
+        THEN CAST("a0" AS DOUBLE) * LN(CAST("a0" AS DOUBLE))
+      END
+    ),
+    0
+  ) AS "a2",
+  COALESCE(SUM(CASE WHEN "a0" > 0 AND NOT "v0" IS NULL THEN CAST("a0" AS DOUBLE) END), 0) AS "a3"
+FROM "counted" AS "c"
+GROUP BY
+  "p",
+  "g0",
+  "g1"
+UNION ALL
+SELECT
+  "p",
+  1 AS "t",
+  NULL AS "g0",
+  NULL AS "g1",
   COALESCE(SUM(CASE WHEN "a0" > 0 AND NOT "v0" IS NULL THEN CAST("a0" AS DOUBLE) END), 0) AS "a0",
   COUNT(CASE WHEN "a0" > 0 AND NOT "v0" IS NULL THEN 1 END) AS "a1",
   COALESCE(
@@ -146,49 +197,65 @@ SELECT
 FROM (
   SELECT
     "p",
-    GROUPING("g0") AS "t",
+    "v0",
+    SUM("a0") AS "a0"
+  FROM "counted" AS "c"
+  GROUP BY
+    "p",
+    "v0"
+) AS "w"
+GROUP BY
+  "p";
+WITH "counted" AS (
+  SELECT
+    "p",
     "g0",
     "g1",
     "v0",
-    SUM("a0") AS "a0"
+    COUNT(1) AS "a0"
   FROM (
     SELECT
-      "p",
-      "g0",
-      "g1",
-      "v0",
-      COUNT(1) AS "a0"
-    FROM (
-      SELECT
-        "lupus_period" AS "p",
-        CAST("Origin" AS VARCHAR) AS "g0",
-        "GATE" AS "g1",
-        "CLOCK" AS "v0"
-      FROM (SELECT * FROM (SELECT t.*, CASE WHEN t."AT" < CAST('2013-11-03 04:00:00 +00:00' AS TIMESTAMP_TZ) THEN 0 WHEN t."AT" < CAST('2013-11-04 05:00:00 +00:00' AS TIMESTAMP_TZ) THEN 1 ELSE 2 END AS "lupus_period" FROM "mart"."flights" t WHERE t."AT" >= CAST('2013-11-02 04:00:00 +00:00' AS TIMESTAMP_TZ) AND t."AT" < CAST('2013-11-05 05:00:00 +00:00' AS TIMESTAMP_TZ)) t WHERE (delay > -60 -- in minutes
+      "lupus_period" AS "p",
+      CAST("Origin" AS VARCHAR) AS "g0",
+      "GATE" AS "g1",
+      "DAY" AS "v0"
+    FROM (SELECT * FROM (SELECT t.*, CASE WHEN t."AT" < CAST('2013-11-03 04:00:00 +00:00' AS TIMESTAMP_TZ) THEN 0 WHEN t."AT" < CAST('2013-11-04 05:00:00 +00:00' AS TIMESTAMP_TZ) THEN 1 ELSE 2 END AS "lupus_period" FROM "mart"."flights" t WHERE t."AT" >= CAST('2013-11-02 04:00:00 +00:00' AS TIMESTAMP_TZ) AND t."AT" < CAST('2013-11-05 05:00:00 +00:00' AS TIMESTAMP_TZ)) t WHERE (delay > -60 -- in minutes
 )) AS "s"
-    ) AS "r"
-    GROUP BY
-      "p",
-      "g0",
-      "g1",
-      "v0"
-  ) AS "c"
+  ) AS "r"
   GROUP BY
-    GROUPING SETS (
-      ("p", "g0", "g1", "v0"),
-      ("p", "v0")
-    )
-) AS "l"
-GROUP BY
-  "p",
-  "t",
-  "g0",
-  "g1";
+    "p",
+    "g0",
+    "g1",
+    "v0"
+)
 SELECT
   "p",
-  "t",
+  0 AS "t",
   "g0",
   "g1",
+  COALESCE(SUM(CASE WHEN "a0" > 0 AND NOT "v0" IS NULL THEN CAST("a0" AS DOUBLE) END), 0) AS "a0",
+  COUNT(CASE WHEN "a0" > 0 AND NOT "v0" IS NULL THEN 1 END) AS "a1",
+  COALESCE(
+    SUM(
+      CASE
+        WHEN "a0" > 0 AND NOT "v0" IS NULL
+        THEN CAST("a0" AS DOUBLE) * LN(CAST("a0" AS DOUBLE))
+      END
+    ),
+    0
+  ) AS "a2",
+  COALESCE(SUM(CASE WHEN "a0" > 0 AND NOT "v0" IS NULL THEN CAST("a0" AS DOUBLE) END), 0) AS "a3"
+FROM "counted" AS "c"
+GROUP BY
+  "p",
+  "g0",
+  "g1"
+UNION ALL
+SELECT
+  "p",
+  1 AS "t",
+  NULL AS "g0",
+  NULL AS "g1",
   COALESCE(SUM(CASE WHEN "a0" > 0 AND NOT "v0" IS NULL THEN CAST("a0" AS DOUBLE) END), 0) AS "a0",
   COUNT(CASE WHEN "a0" > 0 AND NOT "v0" IS NULL THEN 1 END) AS "a1",
   COALESCE(
@@ -204,44 +271,15 @@ SELECT
 FROM (
   SELECT
     "p",
-    GROUPING("g0") AS "t",
-    "g0",
-    "g1",
     "v0",
     SUM("a0") AS "a0"
-  FROM (
-    SELECT
-      "p",
-      "g0",
-      "g1",
-      "v0",
-      COUNT(1) AS "a0"
-    FROM (
-      SELECT
-        "lupus_period" AS "p",
-        CAST("Origin" AS VARCHAR) AS "g0",
-        "GATE" AS "g1",
-        "DAY" AS "v0"
-      FROM (SELECT * FROM (SELECT t.*, CASE WHEN t."AT" < CAST('2013-11-03 04:00:00 +00:00' AS TIMESTAMP_TZ) THEN 0 WHEN t."AT" < CAST('2013-11-04 05:00:00 +00:00' AS TIMESTAMP_TZ) THEN 1 ELSE 2 END AS "lupus_period" FROM "mart"."flights" t WHERE t."AT" >= CAST('2013-11-02 04:00:00 +00:00' AS TIMESTAMP_TZ) AND t."AT" < CAST('2013-11-05 05:00:00 +00:00' AS TIMESTAMP_TZ)) t WHERE (delay > -60 -- in minutes
-)) AS "s"
-    ) AS "r"
-    GROUP BY
-      "p",
-      "g0",
-      "g1",
-      "v0"
-  ) AS "c"
+  FROM "counted" AS "c"
   GROUP BY
-    GROUPING SETS (
-      ("p", "g0", "g1", "v0"),
-      ("p", "v0")
-    )
-) AS "l"
+    "p",
+    "v0"
+) AS "w"
 GROUP BY
-  "p",
-  "t",
-  "g0",
-  "g1";
+  "p";
 SELECT
   "p",
   "g0",
@@ -322,11 +360,56 @@ GROUP BY
   "g0",
   "g1",
   "v0";
+WITH "counted" AS (
+  SELECT
+    "p",
+    "g0",
+    "g1",
+    "v0",
+    COUNT(1) AS "a0"
+  FROM (
+    SELECT
+      "lupus_period" AS "p",
+      CAST("Origin" AS VARCHAR) AS "g0",
+      "GATE" AS "g1",
+      CAST("EXTRA" AS VARCHAR) AS "v0"
+    FROM (SELECT * FROM (SELECT t.*, CASE WHEN t."AT" < CAST('2013-11-03 04:00:00 +00:00' AS TIMESTAMP_TZ) THEN 0 WHEN t."AT" < CAST('2013-11-04 05:00:00 +00:00' AS TIMESTAMP_TZ) THEN 1 ELSE 2 END AS "lupus_period" FROM "mart"."flights" t WHERE t."AT" >= CAST('2013-11-02 04:00:00 +00:00' AS TIMESTAMP_TZ) AND t."AT" < CAST('2013-11-05 05:00:00 +00:00' AS TIMESTAMP_TZ)) t WHERE (delay > -60 -- in minutes
+)) AS "s"
+  ) AS "r"
+  GROUP BY
+    "p",
+    "g0",
+    "g1",
+    "v0"
+)
 SELECT
   "p",
-  "t",
+  0 AS "t",
   "g0",
   "g1",
+  COALESCE(SUM(CASE WHEN "a0" > 0 AND NOT "v0" IS NULL THEN CAST("a0" AS DOUBLE) END), 0) AS "a0",
+  COUNT(CASE WHEN "a0" > 0 AND NOT "v0" IS NULL THEN 1 END) AS "a1",
+  COALESCE(
+    SUM(
+      CASE
+        WHEN "a0" > 0 AND NOT "v0" IS NULL
+        THEN CAST("a0" AS DOUBLE) * LN(CAST("a0" AS DOUBLE))
+      END
+    ),
+    0
+  ) AS "a2",
+  COALESCE(SUM(CASE WHEN "a0" > 0 AND NOT "v0" IS NULL THEN CAST("a0" AS DOUBLE) END), 0) AS "a3"
+FROM "counted" AS "c"
+GROUP BY
+  "p",
+  "g0",
+  "g1"
+UNION ALL
+SELECT
+  "p",
+  1 AS "t",
+  NULL AS "g0",
+  NULL AS "g1",
   COALESCE(SUM(CASE WHEN "a0" > 0 AND NOT "v0" IS NULL THEN CAST("a0" AS DOUBLE) END), 0) AS "a0",
   COUNT(CASE WHEN "a0" > 0 AND NOT "v0" IS NULL THEN 1 END) AS "a1",
   COALESCE(
@@ -342,44 +425,15 @@ SELECT
 FROM (
   SELECT
     "p",
-    GROUPING("g0") AS "t",
-    "g0",
-    "g1",
     "v0",
     SUM("a0") AS "a0"
-  FROM (
-    SELECT
-      "p",
-      "g0",
-      "g1",
-      "v0",
-      COUNT(1) AS "a0"
-    FROM (
-      SELECT
-        "lupus_period" AS "p",
-        CAST("Origin" AS VARCHAR) AS "g0",
-        "GATE" AS "g1",
-        CAST("EXTRA" AS VARCHAR) AS "v0"
-      FROM (SELECT * FROM (SELECT t.*, CASE WHEN t."AT" < CAST('2013-11-03 04:00:00 +00:00' AS TIMESTAMP_TZ) THEN 0 WHEN t."AT" < CAST('2013-11-04 05:00:00 +00:00' AS TIMESTAMP_TZ) THEN 1 ELSE 2 END AS "lupus_period" FROM "mart"."flights" t WHERE t."AT" >= CAST('2013-11-02 04:00:00 +00:00' AS TIMESTAMP_TZ) AND t."AT" < CAST('2013-11-05 05:00:00 +00:00' AS TIMESTAMP_TZ)) t WHERE (delay > -60 -- in minutes
-)) AS "s"
-    ) AS "r"
-    GROUP BY
-      "p",
-      "g0",
-      "g1",
-      "v0"
-  ) AS "c"
+  FROM "counted" AS "c"
   GROUP BY
-    GROUPING SETS (
-      ("p", "g0", "g1", "v0"),
-      ("p", "v0")
-    )
-) AS "l"
+    "p",
+    "v0"
+) AS "w"
 GROUP BY
-  "p",
-  "t",
-  "g0",
-  "g1";
+  "p";
 SELECT
   "p",
   GROUPING("g0") AS "t",
