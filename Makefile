@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[delta,iceberg,mysql,pandas,polars,postgres,slack,spark,warehouse]" --group dev
 	@touch $@
 
-demo: $(STAMP)  ## run the example DAG over a year of real flights and leave Airflow up with the page
+demo: $(STAMP)  ## run the example DAGs over a year of real flights and leave Airflow up with the page
 	$(BIN)/python demo/run.py
 
 test: lint $(STAMP)  ## lint, types, and every test: unit, contracts, PostgreSQL, MariaDB, real Airflow, real browser, wheel, page

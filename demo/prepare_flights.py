@@ -28,20 +28,25 @@ def read_flights() -> pa.Table:
         return csv.read_csv(text, convert_options=options)
 
 
-def prepare(folder: Path) -> int:
-    """Write the files that are not there yet; how many days there are."""
+def write_days(rows: pa.Table, days: pa.ChunkedArray, folder: Path) -> int:
+    """One file for each day (100 × month + day, parallel to the rows, in order); how many there are."""
     folder.mkdir(parents=True, exist_ok=True)
+    runs, start = compute.run_end_encode(days.combine_chunks()), 0
+    for day, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+        target = folder / f"2013-{day // 100:02d}-{day % 100:02d}.parquet"
+        part = target.with_suffix(f".{os.getpid()}.part")
+        parquet.write_table(rows.slice(start, end - start), part)
+        part.rename(target)  # a file is there whole or not at all, also when two prepare at once
+        start = end
+    return len(runs.values)
+
+
+def prepare(folder: Path) -> int:
+    """Write the files unless they are there; how many days there are."""
     if len(list(folder.glob("2013-*.parquet"))) == DAYS:
         return DAYS
     flights = read_flights().sort_by([("month", "ascending"), ("day", "ascending"), ("time_hour", "ascending")])
-    day_of_year = compute.add(compute.multiply(flights["month"], 100), flights["day"])
-    for run in compute.run_end_encode(day_of_year.combine_chunks()).values.to_pylist():
-        rows = flights.filter(compute.equal(day_of_year, run))
-        target = folder / f"2013-{run // 100:02d}-{run % 100:02d}.parquet"
-        part = target.with_suffix(f".{os.getpid()}.part")
-        parquet.write_table(rows, part)
-        part.rename(target)  # a file is there whole or not at all, also when two prepare at once
-    return len(list(folder.glob("2013-*.parquet")))
+    return write_days(flights, compute.add(compute.multiply(flights["month"], 100), flights["day"]), folder)
 
 
 if __name__ == "__main__":

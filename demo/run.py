@@ -1,7 +1,8 @@
 """`make demo`: a year of real flights through a real Airflow, which is left running with the page to open.
 
 History up to the storm's eve comes in by one range run and stays silent; 8 and 9 February 2013 then run as daily runs, the way they would
-have come in, and tell Slack; the rest of the year follows by another range run. Connect Slack first, if you like, with
+have come in, and tell Slack; the rest of the year follows by another range run, and so do months of the other examples. Connect Slack
+first, if you like, with
 `export AIRFLOW_CONN_SLACK_DEFAULT='{"conn_type": "slack", "password": "xoxb-…"}'`.
 """
 
@@ -19,7 +20,11 @@ import urllib.error
 import urllib.request
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
 
 REPO = Path(__file__).resolve().parent.parent
 HOME = Path(os.environ.get("LUPUS_DEMO_HOME", REPO / ".demo"))
@@ -72,30 +77,36 @@ def environment(port: int) -> dict[str, str]:
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port(8793)),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port(8794)),
         "LUPUS_DEMO_DATA": str(HOME / "flights"),
+        "LUPUS_DEMO_DELAYS": str(HOME / "delays"),
+        "LUPUS_DEMO_RECOMMENDATIONS": str(HOME / "recommendations"),
         "NO_PROXY": "localhost,127.0.0.1",
     }
 
 
 def run_dag() -> None:
-    """The year through `dags/nyc_flights.py`, in this process."""
+    """The year through `dags/nyc_flights.py`, and months through the other examples, in this process."""
     from airflow.utils.db import initdb
 
     initdb()
     sys.path.insert(0, str(REPO / "dags"))
-    from nyc_flights import dag
+    import delay_predictions
+    import nyc_flights
+    import route_recommendations
 
-    def ranged(start: str, end: str) -> None:
-        say(f"Range run [{start}, {end}): silent history")
+    def ranged(start: str, end: str, dag: DAG = nyc_flights.dag) -> None:
+        say(f"Range run of {dag.dag_id} [{start}, {end}): silent history")
         _finish(dag.test(logical_date=None, run_conf={"lupus": {"start": start, "end": end}}), start)
 
     def daily(day: int) -> None:
         say(f"Daily run at 03:00 on {day} February 2013: it measures the day before")
-        _finish(dag.test(logical_date=datetime(2013, 2, day, 3, tzinfo=NEW_YORK)), f"2013-02-{day:02d}")
+        _finish(nyc_flights.dag.test(logical_date=datetime(2013, 2, day, 3, tzinfo=NEW_YORK)), f"2013-02-{day:02d}")
 
     ranged("2013-01-01", "2013-02-08")
     daily(9)
     daily(10)
     ranged("2013-02-10", "2014-01-01")
+    ranged("2013-05-01", "2013-07-01", route_recommendations.dag)
+    ranged("2013-02-07", "2013-04-01", delay_predictions.dag)
 
 
 def _finish(run: object, what: str) -> None:
@@ -133,8 +144,9 @@ def main() -> None:
     if "--run-dag" in sys.argv:
         run_dag()
         return
-    say("Preparing 336,776 flights as one Parquet file a day")
-    subprocess.run([sys.executable, str(REPO / "demo" / "prepare_flights.py"), str(HOME / "flights")], check=True)
+    say("Preparing 336,776 flights as one Parquet file a day, and what the other examples make of them")
+    for name in ("flights", "recommendations", "delays"):
+        subprocess.run([sys.executable, str(REPO / "demo" / f"prepare_{name}.py"), str(HOME / name)], check=True)
     subprocess.run([sys.executable, __file__, "--run-dag"], check=True, env=env)
     base = f"http://localhost:{port}"
     say("Starting Airflow")

@@ -84,10 +84,12 @@ def test_what_is_copied_mounted_and_installed_exists():
     assert {PROJECT["readme"], *PROJECT["license-files"]} <= set(copied)  # or the package cannot be built
 
 
-def test_the_example_dag_finds_its_data():
-    folder = ENVIRONMENT["LUPUS_DEMO_DATA"]
-    assert f"RUN python demo/prepare_flights.py {folder}\n" in DOCKERFILE
-    assert "LUPUS_DEMO_DATA" in (REPO / "dags" / "nyc_flights.py").read_text()
+def test_the_example_dags_find_their_data():
+    read = {name for path in (REPO / "dags").glob("*.py") for name in re.findall(r"LUPUS_DEMO_\w+", path.read_text())}
+    assert read == {name for name in ENVIRONMENT if name.startswith("LUPUS_DEMO_")}
+    for name in read:
+        folder = ENVIRONMENT[name]
+        assert f"RUN python demo/prepare_{Path(folder).name}.py {folder}\n" in DOCKERFILE
 
 
 @pytest.mark.parametrize("name", COMPONENTS)
