@@ -34,14 +34,15 @@ class Spark:
         deploy mode is `cluster`.
     :param shared_path: a folder that the task and Spark's driver and executors see under the same name. A submitted application leaves
         its answers there; rows that Spark cannot read where they are (batches, CSV, JSON) go through it to executors elsewhere.
-    :param max_fetch_rows: a query that answers more groups and values than this stops with a message.
+    :param max_fetch_rows: a query that answers more groups and values than this stops with a message; by default
+        `[lupus] max_fetch_rows`.
     """
 
     conn_id: str | None = None
     conf: Mapping[str, Any] = field(default_factory=dict)
     submit: bool | None = None
     shared_path: str | None = None
-    max_fetch_rows: int = 10_000_000
+    max_fetch_rows: int | None = None
 
     def __str__(self) -> str:
         return "spark"

@@ -30,6 +30,8 @@ def spark_engine(spark: Spark, source: Source) -> Engine:
     """
     if isinstance(source, SparkTable) and source.conn_id and spark.conn_id is None:
         spark = replace(spark, conn_id=source.conn_id)
+    if spark.max_fetch_rows is None:
+        spark = replace(spark, max_fetch_rows=int(config.get("max_fetch_rows")))
     conf = {"spark.driver.memory": config.get("spark_driver_memory"), **{name: str(value) for name, value in spark.conf.items()}}
     options: dict[str, Any] = {"conf": conf, "shared_path": spark.shared_path, "max_fetch_rows": spark.max_fetch_rows}
     if spark.conn_id is None:

@@ -77,7 +77,7 @@ class SubmittedSpark:
             elif isinstance(relation, FileSet) and relation.format != "parquet":
                 msg = f"dataset {spec.dataset!r}: a submitted application reads Parquet files, not {relation.format}: Spark(submit=False)"
                 raise SpecError(msg)
-            done = self._done(exchange, job_text(sent, spec, needs, periods, self.spark.max_fetch_rows))
+            done = self._done(exchange, job_text(sent, spec, needs, periods, int(self.spark.max_fetch_rows or 0)))
             if not done["tables"]:
                 return Scan.nothing(done["failed_files"])
             tables = (exchange.read_table(f"answer-{i}.arrow") for i in range(done["tables"]))
