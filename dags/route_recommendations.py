@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG
 
-from airflow_lupus import AnomalyDetectOperator, Files, MetricCollectOperator, Ranking, SlackNotifier, TableMetrics
+from airflow_lupus import AnomalyDetectOperator, Baseline, Drift, Files, MetricCollectOperator, Ranking, SlackNotifier, TableMetrics
 from airflow_lupus.detectors import Threshold, Window
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -21,6 +21,9 @@ FOLDER = os.environ.get("LUPUS_DEMO_RECOMMENDATIONS", "data/recommendations")
 DESTINATIONS = 105
 QUALITY = ["ndcg@5", "recall@10", "mrr", "hit_rate@1"]
 VARIETY = ["unique@5", "entropy@10", "coverage@5"]
+
+# The log itself knows its version; a run tells it by what it measures: the day before it, or a range up to the switch.
+MODEL_VERSION = "{{ '1' if dag_run.conf.get('lupus', {}).get('end', ds) <= '2013-06-03' else '2' }}"
 
 recommendations = Files(FOLDER + "/{period:%Y-%m-%d}.parquet")
 
@@ -50,7 +53,10 @@ with DAG(
         metrics=[
             TableMetrics(["row_count"]),
             Ranking("recommended", "flown", catalog=DESTINATIONS, metrics=[*QUALITY, "coverage@5"]),
+            # What is recommended first, beside all that the version before recommended.
+            Drift({"top_choice": ["jensen_shannon", "unseen_ratio"]}, reference=Baseline(label={"model_version": "previous"})),
         ],
+        labels={"model_version": MODEL_VERSION},
         owner="@recommendations",
     )
     detect = AnomalyDetectOperator(

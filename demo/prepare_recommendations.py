@@ -44,7 +44,7 @@ hours AS (
 )
 SELECT 100 * month(hours.day) + day(hours.day) AS number, time_hour, hours.origin, hours.hour,
     CASE WHEN hours.day < DATE '{switch}' THEN '1' ELSE '2' END AS model_version,
-    coalesce(recommended, []) AS recommended, coalesce(scores, []) AS scores, flown
+    coalesce(recommended, []) AS recommended, recommended[1] AS top_choice, coalesce(scores, []) AS scores, flown
 FROM hours
 LEFT JOIN models ON models.day = hours.day AND models.origin = hours.origin
     AND models.hour IS NOT DISTINCT FROM CASE WHEN hours.day >= DATE '{switch}' THEN hours.hour END

@@ -105,7 +105,8 @@ def run_dag() -> None:
     daily(9)
     daily(10)
     ranged("2013-02-10", "2014-01-01")
-    ranged("2013-05-01", "2013-07-01", route_recommendations.dag)
+    ranged("2013-05-01", "2013-06-03", route_recommendations.dag)  # version 1 of the model
+    ranged("2013-06-03", "2013-07-01", route_recommendations.dag)
     ranged("2013-02-07", "2013-04-01", delay_predictions.dag)
 
 

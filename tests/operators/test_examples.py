@@ -157,6 +157,10 @@ def test_the_new_model_is_told_of_on_its_first_day_and_its_better_quality_is_not
             for destination, count in items[3].items():
                 assert values[("recommended.count@3", *group, destination)] == count
     assert after["recommended.ndcg@5",] > before["recommended.ndcg@5",] + 0.1
+    drift = {origin: after["top_choice.jensen_shannon", origin] for origin in ORIGINS}
+    assert before["top_choice.jensen_shannon",] is None, "no version came before the first"
+    assert all(0.5 < shift < 1 for shift in drift.values()), drift
+    assert after["top_choice.unseen_ratio",] > 0.5, "what version 1 never recommended first"
 
 
 # ---- delays ----

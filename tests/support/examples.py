@@ -39,5 +39,8 @@ def run(dag: DAG, name: str, **dates: Any) -> dict[str, Any]:
     contexts = {task.task_id: context(task, run=name, zone=str(dag.timezone), **dates) for task in dag.topological_sort()}
     for task_id, given in contexts.items():
         given["ti"].get_first_reschedule_date = lambda _: None  # what a sensor asks
-        given["returned"] = dag.get_task(task_id).execute(given)
+        given["ds"] = str(dates["logical_date"].date()) if "logical_date" in dates else None
+        task = dag.get_task(task_id).prepare_for_execution()  # a copy, since rendering writes into it
+        task.render_template_fields(given)
+        given["returned"] = task.execute(given)
     return contexts
