@@ -11,7 +11,6 @@ the machine, and rounds are interleaved so that what else it does weighs on all 
 from __future__ import annotations
 
 import argparse
-import resource
 import statistics
 import subprocess
 import sys
@@ -191,7 +190,7 @@ def _alone(what: str, path: str) -> float:
 def alone(what: str, path: str) -> None:
     """What a process of its own does."""
     ours(engine_named("duckdb", threads=2, memory_limit="400MB" if what == "memory" else "2GB"), "w1", path)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+    print(peak_memory())
 
 
 def ninety(path: str, rounds: int) -> list[Row]:
@@ -208,6 +207,12 @@ def ninety(path: str, rounds: int) -> list[Row]:
         )
         rows.append(Row(f"90 periods in one against 90 calls, {name}", contest[f"{name}, one by one"] / contest[f"{name}, in one"], bar))
     return rows
+
+
+def peak_memory() -> float:
+    """The most memory that this process took, in GB: of its own, and not of the one that started it."""
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) / 1e6
 
 
 def main() -> None:

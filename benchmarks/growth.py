@@ -8,7 +8,6 @@ Each line is a process of its own: seconds from the file to the tidy table, and 
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ import time
 from pathlib import Path
 
 import duckdb
-from collect import ALWAYS, DAY, DAYS, W1, W1_CONTINUOUS
+from collect import ALWAYS, DAY, DAYS, W1, W1_CONTINUOUS, peak_memory
 
 import workload
 from airflow_lupus.engines import engine_named
@@ -45,7 +44,7 @@ def measure(path: str, metrics: str, groups: str, periods: str) -> None:
     pairs = spec.pairs(engine.types(files))
     found = tidy(spec, pairs, engine.scan(files, spec, needed(spec, pairs), DAYS if periods == "90" else [ALWAYS]))
     seconds = time.perf_counter() - begun
-    print(f"{seconds:.2f} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} {found.num_rows}")
+    print(f"{seconds:.2f} {peak_memory():.2f} {found.num_rows}")
 
 
 def main() -> None:
